@@ -1,0 +1,10 @@
+//! Bedplate's builder: definition → lock → plan → layers → image → artifacts.
+//!
+//! Each stage takes the value of the stage before by reference and returns the next; nobody
+//! reaches back. Modules stand here in that order.
+
+#![forbid(unsafe_code)]
+
+pub mod definition;
+pub mod resolve;
+pub mod store;

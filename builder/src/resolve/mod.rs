@@ -1,0 +1,3 @@
+//! Names → digests: the only stage that reads repository indexes.
+
+pub mod lock;

@@ -1,0 +1,181 @@
+//! The content-addressed store: the only writer of build outputs.
+//!
+//! `<root>/blobs/<hex>` holds downloads under their own digest, `<root>/steps/<hex>` the directory
+//! that the step with that key made. Both appear by rename, complete or not at all, so concurrent
+//! builds and power loss leave at worst a `tmp/` entry that nobody reads.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bedplate_contract::Digest;
+
+/// An error of the store: what was being done to which path.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", path.display())]
+pub struct StoreError {
+    action: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// A store on disk. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens the store at `root`, made when absent.
+    ///
+    /// # Errors
+    /// The directories cannot be made.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for part in ["blobs", "steps", "tmp", "locks"] {
+            let path = root.join(part);
+            fs::create_dir_all(&path).map_err(|e| fail("make the store directory", &path, e))?;
+        }
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The default root: `$BEDPLATE_STORE`, else `$XDG_CACHE_HOME/bedplate`, else `~/.cache/bedplate`.
+    pub fn default_root() -> PathBuf {
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        set("BEDPLATE_STORE")
+            .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("bedplate")))
+            .or_else(|| set("HOME").map(|dir| dir.join(".cache/bedplate")))
+            .unwrap_or_else(|| PathBuf::from("/var/tmp/bedplate"))
+    }
+
+    /// Where a blob lies once it is there.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs").join(digest.hex())
+    }
+
+    /// Where the output of a step lies once it is there.
+    pub fn step(&self, key: &Digest) -> PathBuf {
+        self.root.join("steps").join(key.hex())
+    }
+
+    /// A new path below `tmp/` on the file system of the store; nothing is there yet.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
+        let tmp = self.root.join("tmp");
+        tempfile::TempDir::new_in(&tmp).map_err(|e| fail("make a directory in", &tmp, e))
+    }
+
+    /// The output of the step `key`: made by `make` in an empty directory unless it is there.
+    ///
+    /// One process makes a key at a time; others wait for it. A crash inside `make` leaves only
+    /// `tmp/`; a crash after the rename leaves the whole output, synced.
+    ///
+    /// # Errors
+    /// What `make` returns, or the store's own.
+    pub fn realize<E: From<StoreError>>(
+        &self,
+        key: &Digest,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
+        let target = self.step(key);
+        if target.is_dir() {
+            return Ok(target);
+        }
+        let _lock = self.lock(key)?;
+        if target.is_dir() {
+            return Ok(target);
+        }
+        let scratch = self.scratch()?;
+        make(scratch.path())?;
+        self.keep(scratch, &target)?;
+        Ok(target)
+    }
+
+    fn keep(&self, scratch: tempfile::TempDir, target: &Path) -> Result<(), StoreError> {
+        let from = scratch.keep();
+        sync_file_system(&from).map_err(|e| fail("sync", &from, e))?;
+        fs::rename(&from, target).map_err(|e| fail("move into the store", target, e))?;
+        sync_directory(&self.root.join("steps")).map_err(|e| fail("sync", target, e))
+    }
+
+    fn lock(&self, key: &Digest) -> Result<fs::File, StoreError> {
+        let path = self.root.join("locks").join(key.hex());
+        let file = fs::File::create(&path).map_err(|e| fail("create the lock", &path, e))?;
+        file.lock().map_err(|e| fail("lock", &path, e))?;
+        Ok(file)
+    }
+}
+
+/// Replaces the file at `path` by `bytes`: all or nothing, also across power loss.
+///
+/// A crash before the rename leaves the old file, one after it the new.
+///
+/// # Errors
+/// Any of write, fsync, rename.
+pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || -> io::Result<()> {
+        let parent = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        sync_directory(parent)
+    };
+    write().map_err(|e| fail("write", path, e))
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+fn sync_file_system(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+}
+
+fn fail(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_made_once_and_not_at_all_on_error() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let key = Digest::of(b"key");
+        let refused = store.realize(&key, |_| {
+            Err(fail("try", Path::new("x"), io::Error::other("no")))
+        });
+        assert!(refused.is_err());
+        assert!(!store.step(&key).exists());
+        let mut made = 0;
+        for _ in 0..2 {
+            let make = |dir: &Path| {
+                made += 1;
+                atomic_write(&dir.join("file"), b"bytes")
+            };
+            let path = store.realize::<StoreError>(&key, make).unwrap();
+            assert_eq!(fs::read(path.join("file")).unwrap(), b"bytes");
+        }
+        assert_eq!(made, 1);
+        assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,155 @@
+//! The control protocol: one JSON request per line, one JSON reply per line.
+//!
+//! Spoken on the unix socket [`crate::layout::CONTROL_SOCKET`] and, where a hypervisor gives one,
+//! on the virtio-serial port [`crate::layout::CONTROL_PORT`].
+
+use serde::{Deserialize, Serialize};
+
+/// Longest request line in bytes; a longer one is refused and the connection closed.
+pub const MAX_REQUEST: usize = 4096;
+
+/// What is asked of PID 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// The state of everything.
+    Status,
+    /// The boot reports that the meta partition holds, newest first.
+    Report,
+    /// The last lines of a service's output.
+    Logs {
+        /// Service name.
+        service: String,
+        /// Lines wanted; at most 1000.
+        lines: u32,
+    },
+    /// Stops and starts a service.
+    Restart {
+        /// Service name.
+        service: String,
+    },
+    /// Stops everything in order and powers off.
+    Poweroff,
+    /// Stops everything in order and reboots.
+    Reboot,
+}
+
+/// What PID 1 answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Report`].
+    Reports {
+        /// Newest first.
+        reports: Vec<BootReport>,
+    },
+    /// To [`Request::Logs`].
+    Logs {
+        /// Oldest first.
+        lines: Vec<String>,
+    },
+    /// The request was taken.
+    Done,
+    /// The request was not taken.
+    Refused {
+        /// Why, in words for the operator.
+        reason: String,
+    },
+}
+
+/// The state of everything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Image name.
+    pub name: String,
+    /// Image version.
+    pub version: String,
+    /// Profile.
+    pub profile: String,
+    /// `a` or `b`; absent in a container.
+    pub slot: Option<String>,
+    /// Loader entry as it is named now; absent in a container.
+    pub entry: Option<String>,
+    /// Where the boot stands.
+    pub boot: BootState,
+    /// Milliseconds since the kernel started.
+    pub uptime_ms: u64,
+    /// Resident memory of PID 1 in KiB.
+    pub init_rss_kib: u64,
+    /// IPv4 address with prefix, when there is one.
+    pub address: Option<String>,
+    /// Broken promises of the hardware, in words.
+    pub warnings: Vec<String>,
+    /// Every service, in start order.
+    pub services: Vec<ServiceStatus>,
+    /// Boot phases so far, with milliseconds.
+    pub phases: Vec<PhaseTime>,
+}
+
+/// Where the boot stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootState {
+    /// Phases before the services.
+    Starting,
+    /// Services are started; the gate is pending.
+    Gating,
+    /// The gate passed and the entry is blessed.
+    Healthy,
+    /// The gate failed and nothing else can boot; what is healthy runs.
+    Degraded,
+    /// Going down.
+    Stopping,
+}
+
+/// One service as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name.
+    pub name: String,
+    /// State in words of section 1: `waiting`, `starting`, `ready`, `unready`, `backoff`, `done`,
+    /// `failed`, `stopping`, `stopped`.
+    pub state: String,
+    /// Whether the gate waits for it.
+    pub essential: bool,
+    /// Process, when one runs.
+    pub pid: Option<u32>,
+    /// Restarts since boot.
+    pub restarts: u32,
+    /// Why it is not ready, when it is not.
+    pub because: Option<String>,
+}
+
+/// How long one phase took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseTime {
+    /// Name of the phase.
+    pub phase: String,
+    /// Milliseconds.
+    pub ms: u64,
+    /// What went wrong, when something did.
+    pub error: Option<String>,
+}
+
+/// How one boot went; kept in the meta partition, outside both slots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootReport {
+    /// Image version.
+    pub version: String,
+    /// Entry as it was named when the outcome was known.
+    pub entry: String,
+    /// Root hash, hex.
+    pub root_hash: String,
+    /// `blessed`, `gate-failed` or `degraded`.
+    pub outcome: String,
+    /// Why, for a bad outcome: names the services.
+    pub reason: Option<String>,
+    /// Milliseconds from kernel start to the outcome.
+    pub ms: u64,
+    /// Services that were not ready, with the reason.
+    pub services: Vec<ServiceStatus>,
+    /// Phases.
+    pub phases: Vec<PhaseTime>,
+}

@@ -1,0 +1,23 @@
+//! The formats that the builder and the host share.
+//!
+//! The builder writes what is defined here, and every later `init` and `bedplatectl` must read it.
+//! The crate does no I/O, reads no clock and knows no path of the build host: parsers take `&str`
+//! or `&[u8]`, encoders return bytes. Machine-written documents carry `schema` first.
+
+#![forbid(unsafe_code)]
+
+pub mod appliance;
+pub mod cmdline;
+pub mod control;
+pub mod digest;
+pub mod entry;
+pub mod event;
+pub mod layout;
+
+pub mod schema;
+pub mod service;
+
+pub use appliance::Appliance;
+pub use digest::Digest;
+pub use entry::EntryName;
+pub use schema::SchemaVersion;

@@ -1,0 +1,185 @@
+//! What `init` is told of one service: resolved, numeric, validated by the builder.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One process that `init` starts, probes and restarts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Unique; `[a-z0-9][a-z0-9_.@-]*`, at most 63 bytes. An instance is `template@instance`.
+    pub name: String,
+    /// How its exit is read.
+    pub kind: Kind,
+    /// Absolute program, then arguments; never a shell string.
+    pub run: Vec<String>,
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric primary group.
+    pub gid: u32,
+    /// Numeric supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<u32>,
+    /// Environment, files and literals already merged.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Variable to secret name: filled in when the process starts, never in the image.
+    #[serde(default)]
+    pub secret_environment: BTreeMap<String, String>,
+    /// Secrets that the service may read as files in `CREDENTIALS_DIRECTORY`.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Absolute.
+    pub working_directory: String,
+    /// Directories made (mode 0755, owned by the user) under `/run` before each start.
+    #[serde(default)]
+    pub runtime_directories: Vec<String>,
+    /// Names that must be ready (daemon) or done (oneshot) first; a failed one holds this one back.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Names that must have been started or given up first, when they exist; order only.
+    #[serde(default)]
+    pub after: Vec<String>,
+    /// Whether the gate waits for it.
+    pub essential: bool,
+    /// What follows an exit.
+    pub restart: Restart,
+    /// Holds the other probes back until it first succeeds.
+    #[serde(default)]
+    pub startup: Option<Probe>,
+    /// Decides whether dependants may start and whether the gate counts it; absent: ready once started.
+    #[serde(default)]
+    pub ready: Option<Probe>,
+    /// A failure past its threshold kills and restarts the service.
+    #[serde(default)]
+    pub live: Option<Probe>,
+    /// What the cgroup and rlimits enforce.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How it is asked to end.
+    pub stop: Stop,
+}
+
+/// How a service's exit is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Runs until stopped; every exit is unexpected.
+    Daemon,
+    /// Runs once per boot; exit 0 is done, which counts as ready.
+    Oneshot,
+}
+
+/// When and how fast a service is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Which exits are followed by a start.
+    pub when: RestartWhen,
+    /// First delay in milliseconds; doubles with every restart, with up to 25 % jitter.
+    pub delay_ms: u64,
+    /// Ceiling of the delay in milliseconds.
+    pub max_delay_ms: u64,
+    /// Restarts allowed within `window_ms`; past them the service has failed.
+    pub budget: u32,
+    /// Milliseconds; a service that ran this long starts with a full budget and the first delay.
+    pub window_ms: u64,
+}
+
+/// Which exits are followed by a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartWhen {
+    /// Any.
+    Always,
+    /// Non-zero status, signal, or failed live probe.
+    OnFailure,
+    /// None.
+    Never,
+}
+
+/// One health check, with the fields and meaning of a Kubernetes probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// What is asked.
+    pub check: Check,
+    /// Milliseconds from the start of the process to the first check.
+    pub delay_ms: u64,
+    /// Milliseconds between checks; at least 100.
+    pub period_ms: u64,
+    /// Milliseconds until a check counts as failed; a hung one is ended.
+    pub timeout_ms: u64,
+    /// Successes in a row that make it good; at least 1.
+    pub success_threshold: u32,
+    /// Failures in a row that make it bad; at least 1.
+    pub failure_threshold: u32,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// `GET` on a numeric address; a status of 200 to 399 is good.
+    Http {
+        /// Numeric IPv4 or IPv6 address.
+        address: String,
+        /// TCP port.
+        port: u16,
+        /// Absolute path with optional query.
+        path: String,
+    },
+    /// A connection that is accepted.
+    Tcp {
+        /// Numeric IPv4 or IPv6 address.
+        address: String,
+        /// TCP port.
+        port: u16,
+    },
+    /// A program run as the service's user, in its cgroup; exit 0 is good.
+    Exec {
+        /// Absolute program, then arguments.
+        run: Vec<String>,
+    },
+}
+
+/// What a service may use. Absent means unlimited by `init`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `memory.max`, bytes.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// `cpu.max`, percent of one core: 150 is one and a half.
+    #[serde(default)]
+    pub cpu_percent: Option<u32>,
+    /// `pids.max`.
+    #[serde(default)]
+    pub pids: Option<u32>,
+    /// `RLIMIT_NOFILE`, soft and hard.
+    #[serde(default)]
+    pub nofile: Option<u64>,
+    /// `RLIMIT_MEMLOCK`, soft and hard, bytes; `u64::MAX` is unlimited.
+    #[serde(default)]
+    pub memlock_bytes: Option<u64>,
+}
+
+/// How a service is asked to end: the endpoint, then the signal, then `SIGKILL` to its cgroup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// `POST`ed first when given.
+    #[serde(default)]
+    pub http: Option<StopHttp>,
+    /// Number of the signal that follows (15 is `SIGTERM`).
+    pub signal: i32,
+    /// Milliseconds for endpoint and signal each.
+    pub timeout_ms: u64,
+}
+
+/// An endpoint that ends a service when `POST`ed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopHttp {
+    /// Numeric address.
+    pub address: String,
+    /// TCP port.
+    pub port: u16,
+    /// Absolute path.
+    pub path: String,
+}
