@@ -1,2 +1,2 @@
-//! Placeholder.
+//! PID 1; see the library.
 fn main() {}

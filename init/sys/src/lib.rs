@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The system calls that `std` lacks, as safe typed functions without policy.
+//!
+//! The only crate of the workspace with `unsafe` code. A function takes paths, descriptors and
+//! plain values, does one thing to the kernel and returns [`std::io::Result`]; what an error means
+//! is for its caller to say.
+
+pub mod clock;

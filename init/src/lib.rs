@@ -1,0 +1,8 @@
+//! PID 1 of an appliance: first `/init` of the initramfs, then `init` of the root.
+//!
+//! Nothing here panics, blocks without a deadline or exits by itself: a broken disk, link or
+//! service leaves a machine that says what is wrong.
+
+#![forbid(unsafe_code)]
+
+pub mod console;

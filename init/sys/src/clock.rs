@@ -1,0 +1,29 @@
+//! Time since the kernel started.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// Time on `CLOCK_MONOTONIC`: since the kernel started, never set back, the clock of every deadline.
+///
+/// Zero where the kernel refuses the clock, which Linux never does.
+pub fn since_boot() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Milliseconds of [`since_boot`].
+pub fn since_boot_ms() -> u64 {
+    u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::since_boot;
+
+    #[test]
+    fn time_does_not_run_back() {
+        let first = since_boot();
+        assert!(first.as_millis() > 0);
+        assert!(since_boot() >= first);
+    }
+}
