@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod definition;
+pub mod host;
 pub mod resolve;
 pub mod store;
