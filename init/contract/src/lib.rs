@@ -16,6 +16,7 @@ pub mod layout;
 
 pub mod schema;
 pub mod service;
+pub mod verity;
 
 pub use appliance::Appliance;
 pub use digest::Digest;
