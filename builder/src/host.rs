@@ -15,9 +15,11 @@ mod tests {
 
     #[test]
     fn host_programs_are_linked_as_the_design_says() {
-        for (program, needs_libraries) in
-            [(super::INIT, false), (super::BEDPLATECTL, false), (super::GPU_PROBE, true)]
-        {
+        for (program, needs_libraries) in [
+            (super::INIT, false),
+            (super::BEDPLATECTL, false),
+            (super::GPU_PROBE, true),
+        ] {
             let elf = Elf::parse(program).unwrap();
             assert_eq!(!elf.libraries.is_empty(), needs_libraries);
         }

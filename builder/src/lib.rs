@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod definition;
+pub mod disk;
 pub mod host;
 pub mod resolve;
 pub mod store;

@@ -1,0 +1,409 @@
+//! Kernel modules: which files to load, and in which order.
+//!
+//! A root with one kernel (`usr/lib/modules/<release>`) and wanted names → the files of the wanted
+//! modules and all they need, each after what it needs. There is no `modprobe` in an appliance: what
+//! is in no list is never loaded. Nothing is loaded or copied here.
+//!
+//! Source: kernel Documentation/kbuild/kbuild.rst, "modules.builtin"; modules.dep(5) for the order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::modinfo::{self, ModInfo, ModInfoError};
+
+/// What stage 1 needs to reach the root: disk controllers of hypervisors and servers, the verity
+/// target and the file system. What a kernel does not have is left out.
+pub const STAGE1: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "nvme",
+    "ahci",
+    "sd_mod",
+    "hv_storvsc",
+    "xen_blkfront",
+    "dm_mod",
+    "sha256_ssse3",
+    "dm_verity",
+    "erofs",
+];
+
+/// What PID 1 needs from the root: the ESP, state, the firmware's variables, the power button,
+/// network cards, watchdog. What a kernel does not have is left out.
+///
+/// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
+pub const ROOT: &[&str] = &[
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "nls_utf8",
+    "xfs",
+    "efivarfs",
+    "overlay",
+    "button",
+    "evdev",
+    "virtio_net",
+    "virtio_console",
+    "virtio_rng",
+    "virtio_balloon",
+    "e1000e",
+    "igb",
+    "ixgbe",
+    "i40e",
+    "ice",
+    "mlx5_core",
+    "ena",
+    "gve",
+    "hv_netvsc",
+    "xen_netfront",
+    "af_packet",
+    "nf_tables",
+    "i6300esb",
+    "iTCO_wdt",
+];
+
+/// A module that exists as a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Module {
+    /// Name in its normal form.
+    pub name: String,
+    /// Path from the top of the root, with a leading slash, as init opens it: `.ko`, `.ko.xz` or
+    /// `.ko.zst`.
+    pub path: String,
+}
+
+/// The modules of one kernel.
+#[derive(Debug, Clone)]
+pub struct Modules {
+    root: PathBuf,
+    release: String,
+    files: BTreeMap<String, String>,
+    built_in: BTreeSet<String>,
+}
+
+/// Modules that cannot be found or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ModulesError {
+    /// No kernel, or several of which none is the right one.
+    #[error("expected one kernel in `{}`, found {}", directory.display(), list(found))]
+    Kernels {
+        /// The directory that was read.
+        directory: PathBuf,
+        /// Releases found in it.
+        found: Vec<String>,
+    },
+    /// A module that was asked for by name, or that another one depends on.
+    #[error("kernel {release} has no module `{name}`{needed_by}")]
+    Absent {
+        /// Release of the kernel.
+        release: String,
+        /// Name of the module.
+        name: String,
+        /// Empty, or `, which … depends on`.
+        needed_by: String,
+    },
+    /// A file or directory that cannot be read or decompressed.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// A file that is no module.
+    #[error("cannot read the module `{}`", path.display())]
+    ModInfo {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        #[source]
+        source: ModInfoError,
+    },
+}
+
+fn list(found: &[String]) -> String {
+    match found {
+        [] => "none".to_owned(),
+        _ => found.join(", "),
+    }
+}
+
+impl Modules {
+    /// Finds the kernel and its module files in the tree `root`.
+    ///
+    /// # Errors
+    /// No kernel, more than one, or a directory that cannot be read.
+    pub fn open(root: &Path) -> Result<Self, ModulesError> {
+        let directory = root.join("usr/lib/modules");
+        let found = names_in(&directory)?;
+        let [release] = found.as_slice() else {
+            return Err(ModulesError::Kernels { directory, found });
+        };
+        let kernel = directory.join(release);
+        let list = kernel.join("modules.builtin");
+        let text = fs::read_to_string(&list).map_err(|e| unread(&list, e))?;
+        let mut files = BTreeMap::new();
+        find_files(root, &kernel, &mut files)?;
+        Ok(Self {
+            root: root.to_owned(),
+            release: release.clone(),
+            files,
+            built_in: built_in(&text),
+        })
+    }
+
+    /// Release of the kernel, as `uname -r` prints it.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// Whether the kernel has `name`, as a module or built in.
+    pub fn has(&self, name: &str) -> bool {
+        let name = normal(name);
+        self.files.contains_key(&name) || self.built_in.contains(&name)
+    }
+
+    /// Those of `names` that this kernel has; for [`STAGE1`] and [`ROOT`], which name what any
+    /// kernel might have.
+    pub fn available<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
+        let names = names.iter().copied();
+        names.filter(|name| self.has(name)).collect()
+    }
+
+    /// `names` and all they depend on, in load order: each once, after what it needs. Built-in
+    /// modules need no loading and are left out.
+    ///
+    /// # Errors
+    /// A name, or a dependency, that the kernel does not have; a file that is no module.
+    pub fn closure(&self, names: &[&str]) -> Result<Vec<Module>, ModulesError> {
+        let mut order = Order::default();
+        for name in names {
+            self.add(&normal(name), "", &mut order)?;
+        }
+        Ok(order.modules)
+    }
+
+    /// The uncompressed bytes of `module`.
+    ///
+    /// # Errors
+    /// The file cannot be read or is damaged.
+    pub fn content(&self, module: &Module) -> Result<Vec<u8>, ModulesError> {
+        let path = self.root.join(module.path.trim_start_matches('/'));
+        let bytes = fs::read(&path).map_err(|e| unread(&path, e))?;
+        decompress(&module.path, bytes).map_err(|e| unread(&path, e))
+    }
+
+    /// Depth first: a module goes to the end once everything it needs is there. A name is marked
+    /// before its dependencies are visited, so a cycle of soft dependencies ends.
+    fn add(&self, name: &str, needed_by: &str, order: &mut Order) -> Result<(), ModulesError> {
+        if self.built_in.contains(name) || !order.seen.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let Some(path) = self.files.get(name) else {
+            return Err(self.absent(name, needed_by));
+        };
+        let module = Module {
+            name: name.to_owned(),
+            path: path.clone(),
+        };
+        let info = self.info(&module)?;
+        for wanted in info.wants.iter().filter(|name| self.has(name)) {
+            self.add(wanted, name, order)?;
+        }
+        for needed in &info.depends {
+            self.add(needed, name, order)?;
+        }
+        order.modules.push(module);
+        Ok(())
+    }
+
+    fn info(&self, module: &Module) -> Result<ModInfo, ModulesError> {
+        modinfo::parse(&self.content(module)?).map_err(|source| ModulesError::ModInfo {
+            path: PathBuf::from(&module.path),
+            source,
+        })
+    }
+
+    fn absent(&self, name: &str, needed_by: &str) -> ModulesError {
+        ModulesError::Absent {
+            release: self.release.clone(),
+            name: name.to_owned(),
+            needed_by: match needed_by {
+                "" => String::new(),
+                module => format!(", which `{module}` depends on"),
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Order {
+    seen: BTreeSet<String>,
+    modules: Vec<Module>,
+}
+
+/// The form in which the kernel compares names: `dm-verity` and `dm_verity` are one module.
+pub fn normal(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// Names in a `modules.builtin` file: one path per line.
+fn built_in(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(module_name).collect()
+}
+
+/// The name of the module in the file `path`; `None` for other files.
+fn module_name(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let stem = [".ko", ".ko.xz", ".ko.zst"]
+        .iter()
+        .find_map(|suffix| file.strip_suffix(suffix))?;
+    Some(normal(stem))
+}
+
+fn find_files(
+    root: &Path,
+    directory: &Path,
+    files: &mut BTreeMap<String, String>,
+) -> Result<(), ModulesError> {
+    for entry in fs::read_dir(directory).map_err(|e| unread(directory, e))? {
+        let entry = entry.map_err(|e| unread(directory, e))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(|e| unread(&path, e))?;
+        if kind.is_dir() {
+            find_files(root, &path, files)?;
+        } else if let Some(name) = path.to_str().and_then(module_name) {
+            let inside = path.strip_prefix(root).unwrap_or(&path);
+            files.insert(name, format!("/{}", inside.display()));
+        }
+    }
+    Ok(())
+}
+
+fn names_in(directory: &Path) -> Result<Vec<String>, ModulesError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| unread(directory, e))?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names
+        .collect::<io::Result<_>>()
+        .map_err(|e| unread(directory, e))?;
+    names.sort();
+    Ok(names)
+}
+
+fn decompress(name: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    if name.ends_with(".xz") {
+        io::Read::read_to_end(
+            &mut liblzma::read::XzDecoder::new(bytes.as_slice()),
+            &mut content,
+        )?;
+    } else if name.ends_with(".zst") {
+        content = zstd::decode_all(bytes.as_slice())?;
+    } else {
+        content = bytes;
+    }
+    Ok(content)
+}
+
+fn unread(path: &Path, source: io::Error) -> ModulesError {
+    ModulesError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::modinfo::tests::module, *};
+
+    fn kernel(modules: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("usr/lib/modules/6.12/kernel");
+        fs::create_dir_all(&directory).unwrap();
+        let list = directory.parent().unwrap().join("modules.builtin");
+        fs::write(list, "kernel/drivers/virtio/virtio_pci.ko\n").unwrap();
+        for (file, modinfo) in modules {
+            fs::write(directory.join(file), module(modinfo)).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn each_module_stands_once_after_what_it_needs() {
+        let root = kernel(&[
+            ("dm-mod.ko", "depends="),
+            ("dm-bufio.ko", "depends=dm-mod"),
+            ("dm-verity.ko", "depends=dm-mod,dm-bufio,virtio_pci"),
+            ("a.ko", "depends=\nsoftdep=pre: b nowhere"),
+            ("b.ko", "depends=\nsoftdep=pre: a"),
+        ]);
+        let modules = Modules::open(root.path()).unwrap();
+        assert_eq!(modules.release(), "6.12");
+        let names = |wanted: &[&str]| -> Vec<String> {
+            let closure = modules.closure(wanted).unwrap();
+            closure.into_iter().map(|module| module.name).collect()
+        };
+        assert_eq!(
+            names(&["dm-verity", "dm_mod"]),
+            ["dm_mod", "dm_bufio", "dm_verity"]
+        );
+        assert_eq!(names(&["a"]), ["b", "a"]);
+        assert_eq!(names(&["virtio_pci"]), [""; 0]);
+        let path = &modules.closure(&["dm_mod"]).unwrap()[0].path;
+        assert_eq!(path, "/usr/lib/modules/6.12/kernel/dm-mod.ko");
+        assert_eq!(
+            modules.available(&["nvme", "dm_mod", "virtio_pci"]),
+            ["dm_mod", "virtio_pci"]
+        );
+    }
+
+    #[test]
+    fn what_is_absent_is_named() {
+        let root = kernel(&[("x.ko", "depends=y")]);
+        let modules = Modules::open(root.path()).unwrap();
+        for (name, message) in [
+            ("z", "kernel 6.12 has no module `z`"),
+            ("x", "kernel 6.12 has no module `y`, which `x` depends on"),
+        ] {
+            assert_eq!(modules.closure(&[name]).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn there_must_be_one_kernel() {
+        let root = tempfile::tempdir().unwrap();
+        let message = Modules::open(root.path()).unwrap_err().to_string();
+        assert!(message.ends_with("found none"), "{message}");
+        for release in ["6.12", "6.13"] {
+            fs::create_dir_all(root.path().join("usr/lib/modules").join(release)).unwrap();
+        }
+        let message = Modules::open(root.path()).unwrap_err().to_string();
+        assert!(message.ends_with("found 6.12, 6.13"), "{message}");
+    }
+
+    #[test]
+    fn compressed_modules_are_opened() {
+        let root = kernel(&[]);
+        let directory = root.path().join("usr/lib/modules/6.12/kernel");
+        let plain = module("depends=");
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        io::Write::write_all(&mut encoder, &plain).unwrap();
+        fs::write(directory.join("x.ko.xz"), encoder.finish().unwrap()).unwrap();
+        fs::write(
+            directory.join("z.ko.zst"),
+            zstd::encode_all(plain.as_slice(), 3).unwrap(),
+        )
+        .unwrap();
+        let modules = Modules::open(root.path()).unwrap();
+        for found in modules.closure(&["x", "z"]).unwrap() {
+            assert_eq!(modules.content(&found).unwrap(), plain, "{}", found.path);
+        }
+    }
+}
