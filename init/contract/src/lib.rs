@@ -12,7 +12,9 @@ pub mod control;
 pub mod digest;
 pub mod entry;
 pub mod event;
+pub mod gpt;
 pub mod layout;
+pub mod meta;
 
 pub mod schema;
 pub mod service;

@@ -4,4 +4,14 @@
 //! plain values, does one thing to the kernel and returns [`std::io::Result`]; what an error means
 //! is for its caller to say.
 
+pub mod block;
 pub mod clock;
+pub mod dm;
+pub mod host;
+pub mod module;
+pub mod mount;
+pub mod netlink;
+pub mod packet;
+pub mod random;
+pub mod reboot;
+pub mod xfs;
