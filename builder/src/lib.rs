@@ -8,5 +8,7 @@
 pub mod definition;
 pub mod disk;
 pub mod host;
+pub mod layer;
 pub mod resolve;
 pub mod store;
+pub mod tool;

@@ -21,6 +21,13 @@ pub struct StoreError {
     source: io::Error,
 }
 
+impl StoreError {
+    /// What was being done to which path of the store, and why it failed.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        fail(action, path, source)
+    }
+}
+
 /// A store on disk. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {

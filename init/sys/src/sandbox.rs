@@ -1,0 +1,266 @@
+//! A process in namespaces of its own: what it sees as `/`, and what it cannot reach.
+//!
+//! A [`Sandbox`] is a list of mounts prepared before the fork, for between fork and exec nothing
+//! may allocate. [`Sandbox::spawn`] carries it out in the child, changes the root there and runs
+//! the command. The caller must hold `CAP_SYS_ADMIN` in its user namespace ([`crate::userns`]).
+//! Not here: which mounts a tool needs (policy of the builder), overlays ([`crate::overlay`]).
+
+mod child;
+
+use std::{
+    ffi::{CString, NulError},
+    io::{self, Read},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use child::Plan;
+
+/// What of the host a sandboxed process shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Mounts are its own; processes, network and IPC are the host's.
+    Mounts,
+    /// Also its own process ids, network without any link up, IPC objects and host name.
+    ///
+    /// The command is process 1 of its namespace: when it ends, all its descendants do.
+    Full,
+}
+
+/// Why a sandboxed process did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// A path has a zero byte.
+    #[error("cannot pass a path to the kernel")]
+    Path(#[from] NulError),
+    /// A pipe for the child's report could not be made.
+    #[error("cannot make a pipe")]
+    Pipe(#[source] io::Error),
+    /// A step of the set-up failed in the child.
+    #[error("cannot {step}")]
+    Step {
+        /// What was being done to what.
+        step: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The program could not be executed.
+    #[error("cannot run `{program}`")]
+    Run {
+        /// The program.
+        program: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// One change of the mount namespace; targets are paths before the root is changed.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Directory(CString),
+    File(CString),
+    Link { text: CString, at: CString },
+    Bind { source: CString, target: CString },
+    Tmpfs(CString),
+    Proc(CString),
+}
+
+/// The namespaces and mounts of a process to be.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    root: PathBuf,
+    isolation: Isolation,
+    working_directory: PathBuf,
+    steps: Vec<Step>,
+}
+
+impl Sandbox {
+    /// A process whose `/` is the directory `root`, with whatever is mounted below it.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn in_directory(root: &Path, isolation: Isolation) -> Result<Self, SandboxError> {
+        let mut sandbox = Self::empty(root, isolation);
+        sandbox.steps.push(Step::Bind {
+            source: text(root)?,
+            target: text(root)?,
+        });
+        Ok(sandbox)
+    }
+
+    /// A process whose `/` is an empty tmpfs that is mounted on `mount_point`.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn in_tmpfs(mount_point: &Path, isolation: Isolation) -> Result<Self, SandboxError> {
+        let mut sandbox = Self::empty(mount_point, isolation);
+        sandbox.steps.push(Step::Tmpfs(text(mount_point)?));
+        Ok(sandbox)
+    }
+
+    fn empty(root: &Path, isolation: Isolation) -> Self {
+        Self {
+            root: root.to_owned(),
+            isolation,
+            working_directory: PathBuf::from("/"),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Makes the directory `target` of the new root, unless it is there.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn directory(mut self, target: &str) -> Result<Self, SandboxError> {
+        self.steps.push(Step::Directory(self.inside(target)?));
+        Ok(self)
+    }
+
+    /// Makes the empty file `target` of the new root, unless it is there.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn file(mut self, target: &str) -> Result<Self, SandboxError> {
+        self.steps.push(Step::File(self.inside(target)?));
+        Ok(self)
+    }
+
+    /// Makes the symbolic link `at` of the new root, unless it is there.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn link(mut self, destination: &Path, at: &str) -> Result<Self, SandboxError> {
+        let step = Step::Link {
+            text: text(destination)?,
+            at: self.inside(at)?,
+        };
+        self.steps.push(step);
+        Ok(self)
+    }
+
+    /// Shows `source` of the host, with the mounts below it, at `target` of the new root.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn bind(mut self, source: &Path, target: &str) -> Result<Self, SandboxError> {
+        let step = Step::Bind {
+            source: text(source)?,
+            target: self.inside(target)?,
+        };
+        self.steps.push(step);
+        Ok(self)
+    }
+
+    /// Mounts an empty tmpfs at `target` of the new root.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn tmpfs(mut self, target: &str) -> Result<Self, SandboxError> {
+        self.steps.push(Step::Tmpfs(self.inside(target)?));
+        Ok(self)
+    }
+
+    /// Mounts `/proc` at `target` of the new root; the host's where a fresh one is not allowed.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn proc(mut self, target: &str) -> Result<Self, SandboxError> {
+        self.steps.push(Step::Proc(self.inside(target)?));
+        Ok(self)
+    }
+
+    /// The working directory, as a path of the new root; `/` by default.
+    pub fn working_directory(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.working_directory);
+        self
+    }
+
+    /// Runs `command` inside.
+    ///
+    /// The child is killed when the thread that called this ends, so that no build outlives its
+    /// builder; call it from a thread that waits for the child.
+    ///
+    /// # Errors
+    /// The step that failed, or the program that could not be executed.
+    pub fn spawn(self, mut command: Command) -> Result<Child, SandboxError> {
+        let (report, write_end) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(pipe_error)?;
+        let plan = Plan {
+            isolation: self.isolation,
+            root: text(&self.root)?,
+            working_directory: text(&self.working_directory)?,
+            steps: self.steps.clone(),
+            report: write_end,
+        };
+        // SAFETY: `child::enter` keeps to system calls on memory allocated before the fork.
+        unsafe { command.pre_exec(move || child::enter(&plan)) };
+        command.spawn().map_err(|source| {
+            let program = command.get_program().to_string_lossy().into_owned();
+            drop(command);
+            self.explain(program, report, source)
+        })
+    }
+
+    /// Says which step the child reported; `report` ends because no writer is left.
+    fn explain(&self, program: String, report: OwnedFd, source: io::Error) -> SandboxError {
+        let mut bytes = Vec::new();
+        if let Err(unread) = std::fs::File::from(report).read_to_end(&mut bytes) {
+            return SandboxError::Pipe(unread);
+        }
+        match bytes.first() {
+            None => SandboxError::Run { program, source },
+            Some(&code) => SandboxError::Step {
+                step: self.describe(code),
+                source,
+            },
+        }
+    }
+
+    fn describe(&self, code: u8) -> String {
+        match code {
+            child::UNSHARE => "make namespaces (is `CAP_SYS_ADMIN` there?)".to_owned(),
+            child::PRIVATE => "make mounts private".to_owned(),
+            child::FORK => "fork into the process namespace".to_owned(),
+            child::CHANGE_ROOT => format!("change the root to `{}`", self.root.display()),
+            child::ENTER => format!("enter `{}`", self.working_directory.display()),
+            step => self
+                .steps
+                .get(usize::from(step))
+                .map_or_else(|| "set up the mounts".to_owned(), Step::describe),
+        }
+    }
+
+    fn inside(&self, target: &str) -> Result<CString, SandboxError> {
+        text(&self.root.join(target.trim_start_matches('/')))
+    }
+}
+
+impl Step {
+    fn describe(&self) -> String {
+        match self {
+            Self::Directory(path) => format!("make the directory `{}`", path.to_string_lossy()),
+            Self::File(path) => format!("make the file `{}`", path.to_string_lossy()),
+            Self::Link { at, .. } => format!("make the link `{}`", at.to_string_lossy()),
+            Self::Bind { source, target } => {
+                let (source, target) = (source.to_string_lossy(), target.to_string_lossy());
+                format!("bind `{source}` to `{target}`")
+            }
+            Self::Tmpfs(path) => format!("mount a tmpfs on `{}`", path.to_string_lossy()),
+            Self::Proc(path) => format!("mount `/proc` on `{}`", path.to_string_lossy()),
+        }
+    }
+}
+
+fn text(path: &Path) -> Result<CString, SandboxError> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+fn pipe_error(errno: rustix::io::Errno) -> SandboxError {
+    SandboxError::Pipe(errno.into())
+}
