@@ -320,10 +320,11 @@ fn unread(path: &Path, source: io::Error) -> ModulesError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::{super::modinfo::tests::module, *};
 
-    fn kernel(modules: &[(&str, &str)]) -> tempfile::TempDir {
+    /// A root with kernel 6.12, `virtio_pci` built in, and these files with their `.modinfo`.
+    pub fn kernel(modules: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let directory = root.path().join("usr/lib/modules/6.12/kernel");
         fs::create_dir_all(&directory).unwrap();
