@@ -11,6 +11,8 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use bedplate_contract::event::Event;
@@ -24,6 +26,9 @@ pub const DROPPED: &str = "console.dropped";
 
 /// Bytes that wait for the device: some thousand events, ten times what a boot says.
 const QUEUE: usize = 256 * 1024;
+
+/// Between two attempts of [`drain`].
+const POLL: Duration = Duration::from_millis(5);
 
 /// `O_NONBLOCK | O_NOCTTY`: PID 1 must neither wait for the device nor be hung up with it.
 const FLAGS: i32 = 0o4000 | 0o400;
@@ -45,10 +50,21 @@ pub fn flush() {
     with(Console::write_queued);
 }
 
-/// Whether nothing waits for the device.
-pub fn is_drained() -> bool {
-    let console = CONSOLE.lock().unwrap_or_else(PoisonError::into_inner);
-    console.queue.is_empty()
+/// Waits until the device has taken everything, but no longer than `limit`; before an exec or a reboot.
+pub fn drain(limit: Duration) {
+    let end = clock::since_boot().saturating_add(limit);
+    while !try_drain() && clock::since_boot() < end {
+        thread::sleep(POLL);
+    }
+}
+
+fn try_drain() -> bool {
+    let mut drained = false;
+    with(|console| {
+        console.write_queued();
+        drained = console.queue.is_empty();
+    });
+    drained
 }
 
 fn with(work: impl FnOnce(&mut Console<File>)) {

@@ -6,3 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod disk;
+pub mod durable;
+pub mod modules;
+pub mod mounts;
+pub mod stage1;
+pub mod verity;

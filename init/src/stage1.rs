@@ -1,0 +1,292 @@
+//! `/init` of the initramfs: from the kernel's first process to PID 1 of a verified root.
+//!
+//! Trusts the command line alone, which is part of the signed UKI. Any failure ends in a reboot
+//! after a pause: the loader has counted this try before the kernel started.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    fs, io,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use bedplate_contract::{Digest, cmdline, event, layout};
+use bedplate_sys::{
+    clock, host,
+    mount::{self, Mount, MountFlags},
+    reboot::{self, Down},
+};
+
+use crate::{
+    console,
+    disk::{self, DiskError, Source},
+    modules,
+    mounts::{self, MountsError},
+    verity::{self, Verified, VerityError},
+};
+
+/// Event of a stage 1 that cannot go on: `error`, with its causes.
+pub const FAILED: &str = "stage1.failed";
+/// Event of a module that could not be loaded: `error`.
+pub const MODULE_FAILED: &str = "stage1.module";
+
+/// How long disks may take to appear: controllers and slow enclosures need some seconds.
+const DISKS: Duration = Duration::from_secs(30);
+/// Between two looks for them.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a failure stays on the console before the machine starts again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// How long what was said may delay the root's start: a serial line's buffer at 115200 baud.
+const EXEC: Duration = Duration::from_millis(400);
+
+const SYSROOT: &str = "/sysroot";
+
+/// Why no root was reached.
+#[derive(Debug, thiserror::Error)]
+pub enum Stage1Error {
+    /// The kernel's own file systems.
+    #[error("preparing the initramfs")]
+    Mounts(#[source] MountsError),
+    /// The command line cannot be read.
+    #[error("reading the kernel command line")]
+    Cmdline(#[source] io::Error),
+    /// The command line names no root.
+    #[error(
+        "expected `{}=<64 hex digits>` on the kernel command line, found `{found}`",
+        cmdline::ROOT_HASH
+    )]
+    NoRootHash {
+        /// The command line.
+        found: String,
+    },
+    /// Disks cannot be listed.
+    #[error("looking for the disk")]
+    Disk(#[source] DiskError),
+    /// No slot of any disk has the root hash.
+    #[error("no slot has the root hash `{wanted}`; partitions found: {found}")]
+    NoSlot {
+        /// Root hash of the command line, hex.
+        wanted: String,
+        /// Devices and labels that there are.
+        found: String,
+    },
+    /// The slot cannot be mapped.
+    #[error("verifying slot `{slot}`")]
+    Verity {
+        /// Letter.
+        slot: &'static str,
+        /// Cause.
+        source: VerityError,
+    },
+    /// The root cannot be mounted.
+    #[error("mounting the root `{device}`")]
+    Root {
+        /// Node of the mapped device.
+        device: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// The root cannot be entered.
+    #[error("moving to the root: {step}")]
+    Switch {
+        /// What was being done.
+        step: &'static str,
+        /// Cause.
+        source: io::Error,
+    },
+}
+
+/// Whether this is the initramfs: only there is the list of stage 1's modules.
+pub fn is_initramfs() -> bool {
+    Path::new(layout::STAGE1_MODULES).exists()
+}
+
+/// Becomes PID 1 of the root that the command line names.
+///
+/// # Errors
+/// Whatever is in the way; the caller hands it to [`give_up`].
+pub fn run() -> Result<Infallible, Stage1Error> {
+    mounts::mount_kernel().map_err(Stage1Error::Mounts)?;
+    if let Err(error) = modules::load_listed(layout::STAGE1_MODULES) {
+        // A driver of hardware that is not here; if it was the disk's, that shows below.
+        console::emit(&console::event(MODULE_FAILED).with("error", chain(&error)));
+    }
+    let wanted = read_root_hash()?;
+    let slot = wait_for_slot(&wanted)?;
+    let letter = slot.slot.letter();
+    console::emit(
+        &console::event(event::name::SLOT)
+            .with("slot", letter)
+            .with("roothash", wanted.hex()),
+    );
+    let mapped = verity::map(&slot, &wanted);
+    let device = mapped.map_err(|source| Stage1Error::Verity {
+        slot: letter,
+        source,
+    })?;
+    mount_root(&device)?;
+    remember(&slot, wanted)?;
+    enter_root()
+}
+
+/// Says why stage 1 failed, waits so that it can be read, and starts the machine again.
+///
+/// Returns only where the kernel refuses the reboot; the caller must not end either way.
+pub fn give_up(error: &Stage1Error) {
+    console::emit(&console::event(FAILED).with("error", chain(error)));
+    thread::sleep(PAUSE);
+    console::drain(EXEC);
+    host::sync();
+    // Nothing is left to be done with an error; the kernel's panic would follow.
+    let _ = reboot::go_down(Down::Reboot);
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+fn read_root_hash() -> Result<Digest, Stage1Error> {
+    let found = fs::read_to_string("/proc/cmdline").map_err(Stage1Error::Cmdline)?;
+    let hash = cmdline::root_hash(&found);
+    hash.ok_or_else(|| Stage1Error::NoRootHash {
+        found: found.trim().to_owned(),
+    })
+}
+
+fn wait_for_slot(wanted: &Digest) -> Result<Verified, Stage1Error> {
+    let end = clock::since_boot().saturating_add(DISKS);
+    loop {
+        let partitions = disk::scan(Path::new(disk::SYS_BLOCK)).map_err(Stage1Error::Disk)?;
+        if let Some(slot) = verity::find_slot(&partitions, wanted) {
+            return Ok(slot);
+        }
+        if clock::since_boot() >= end {
+            let names = partitions
+                .iter()
+                .map(|partition| format!("{} ({})", partition.device.display(), partition.label));
+            return Err(Stage1Error::NoSlot {
+                wanted: wanted.hex(),
+                found: names.collect::<Vec<_>>().join(", "),
+            });
+        }
+        console::flush();
+        thread::sleep(POLL);
+    }
+}
+
+fn mount_root(device: &Path) -> Result<(), Stage1Error> {
+    let root = Mount {
+        source: device,
+        target: Path::new(SYSROOT),
+        kind: "erofs",
+        flags: MountFlags::RDONLY | MountFlags::NODEV,
+        options: "",
+    };
+    let mounted = fs::create_dir_all(SYSROOT).and_then(|()| root.mount());
+    mounted.map_err(|source| Stage1Error::Root {
+        device: device.to_owned(),
+        source,
+    })
+}
+
+fn remember(slot: &Verified, root_hash: Digest) -> Result<(), Stage1Error> {
+    let source = Source {
+        slot: slot.slot,
+        disk: slot.root.disk.clone(),
+        root_hash,
+    };
+    source.save().map_err(Stage1Error::Disk)
+}
+
+/// Moves the kernel's file systems over, frees the initramfs, and runs the root's `init`.
+fn enter_root() -> Result<Infallible, Stage1Error> {
+    let failed = |step| move |source| Stage1Error::Switch { step, source };
+    for (target, ..) in mounts::KERNEL {
+        let inside = Path::new(SYSROOT).join(target.trim_start_matches('/'));
+        mount::move_to(Path::new(target), &inside).map_err(failed("moving a mount"))?;
+    }
+    empty_initramfs();
+    host::switch_root(Path::new(SYSROOT)).map_err(failed("switching the root"))?;
+    // The next program starts with a queue of its own.
+    console::drain(EXEC);
+    let error = Command::new(layout::INIT).env_clear().exec();
+    Err(failed("running `init`")(error))
+}
+
+/// Frees the memory that the initramfs takes, once nothing in it is needed.
+///
+/// Stays on the device of `/`, so that it cannot reach into the mounts below.
+fn empty_initramfs() {
+    if let Ok(root) = fs::metadata("/") {
+        remove_below(Path::new("/"), root.dev());
+    }
+}
+
+fn remove_below(directory: &Path, device: u64) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if metadata.dev() != device {
+            continue;
+        }
+        // What cannot be removed costs memory and nothing else.
+        let _ = if metadata.is_dir() {
+            remove_below(&path, device);
+            fs::remove_dir(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_said_in_order() {
+        let source = io::Error::other("no such target");
+        let data = PathBuf::from("/dev/vda2");
+        let error = Stage1Error::Verity {
+            slot: "a",
+            source: VerityError::Map {
+                hashes: data.clone(),
+                data,
+                source,
+            },
+        };
+        let text = chain(&error);
+        assert!(
+            text.starts_with("verifying slot `a`: mapping `/dev/vda2`"),
+            "{text}"
+        );
+        assert!(text.ends_with(": no such target"), "{text}");
+    }
+
+    #[test]
+    fn a_tree_is_removed_within_its_device() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().join("kept");
+        fs::create_dir_all(kept.join("a/b")).unwrap();
+        fs::write(kept.join("a/file"), "x").unwrap();
+        let device = fs::metadata(&kept).unwrap().dev();
+        remove_below(&kept, device.wrapping_add(1));
+        assert!(kept.join("a/file").exists());
+        remove_below(&kept, device);
+        assert_eq!(fs::read_dir(&kept).unwrap().count(), 0);
+    }
+}
