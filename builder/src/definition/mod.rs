@@ -1,225 +1,150 @@
 //! What is asked for: `image.toml` merged with one profile, validated.
 //!
-//! Text → raw structs (unknown keys are errors) → merged → [`Definition`]. All problems of a
-//! definition are reported at once. Later stages never open the TOML again.
+//! Text → tables with spans ([`decode`]) → nouns, one file each → [`Definition`]. All problems of
+//! a definition are reported at once, with file, line and snippet. Files that the definition names
+//! are read and rendered here, so later stages never open the TOML again. This stage reads no
+//! network and no clock.
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod account;
+mod content;
+mod decode;
+mod environment;
+mod graph;
+mod image;
+mod instance;
+mod literal;
+mod model;
+mod name;
+mod probe;
+mod problem;
+mod profile;
+mod service;
+mod source;
+mod state;
+mod summary;
+mod template;
+mod unit;
 
-use bedplate_contract::{
-    appliance::{Gate, Log, Network, Requirement, Secret},
-    service::{Kind, Limits, Probe, Restart, Stop},
+use std::{path::Path, sync::Arc};
+
+use toml::de::DeTable;
+
+use content::Directory as Sources;
+use decode::Table;
+use problem::Problems;
+use source::Source;
+use template::Scope;
+
+pub use model::{
+    Base, Definition, Directory, Disk, File, Image, Profile, Repository, Service, Tree, User,
+    Volume,
 };
+pub use problem::{DefinitionErrors, Problem};
+pub use profile::profile_names;
+pub use summary::Summary;
 
-/// A validated definition for one profile.
-#[derive(Debug, Clone)]
-pub struct Definition {
-    /// Directory of `image.toml`; sources below are relative to it.
-    pub directory: PathBuf,
-    /// `[image]`.
-    pub image: Image,
-    /// `[base]`, with the profile's extra packages merged in.
-    pub base: Base,
-    /// The profile.
-    pub profile: Profile,
-    /// `[[user]]`, each once.
-    pub users: Vec<User>,
-    /// `[[file]]` and every file of `[[app]]`-like trees stay paths until the layer stage.
-    pub files: Vec<File>,
-    /// `[[tree]]`: whole directories copied in.
-    pub trees: Vec<Tree>,
-    /// `[[directory]]`.
-    pub directories: Vec<Directory>,
-    /// `[[volume]]`.
-    pub volumes: Vec<Volume>,
-    /// `[[secret]]`.
-    pub secrets: Vec<Secret>,
-    /// `[[service]]`, instances expanded, sorted so that each stands after what it requires.
-    pub services: Vec<Service>,
-    /// `[gate]`.
-    pub gate: Gate,
-    /// `[network]`.
-    pub network: Network,
-    /// `[log]`.
-    pub log: Log,
+/// Version of the format of `image.toml` and of profiles.
+const SCHEMA: u64 = 1;
+
+/// Reads `directory/image.toml` for the profile `profiles/<profile>.toml`.
+///
+/// # Errors
+/// Everything that is wrong with both files and with the files they name.
+pub fn load(
+    directory: &Path,
+    profile: &str,
+    profiles: &Path,
+) -> Result<Definition, DefinitionErrors> {
+    let problems = Problems::default();
+    let profile = profile::load(profile, profiles, &problems);
+    let image = image::load(directory, &problems);
+    let merged = match (profile, image) {
+        (Some(profile), Some(image)) => merge(directory, profile, &image, &problems),
+        _ => None,
+    };
+    let warnings = problems.settle()?;
+    match merged {
+        Some(definition) => Ok(Definition {
+            warnings,
+            ..definition
+        }),
+        // Nothing is missing without a problem being known.
+        None => Err(DefinitionErrors::from(warnings)),
+    }
 }
 
-/// `[image]`.
-#[derive(Debug, Clone)]
-pub struct Image {
-    /// `[a-z0-9][a-z0-9-]*`.
-    pub name: String,
-    /// UAPI.10 version without `+` and `_`.
-    pub version: String,
-    /// One line.
-    pub summary: String,
+fn merge(
+    directory: &Path,
+    profile: profile::Loaded,
+    image: &Arc<Source>,
+    problems: &Problems,
+) -> Option<Definition> {
+    let document = parse(image, problems)?;
+    let root = Table::document(problems, image, &document);
+    let sources = Sources::new(directory, problems);
+    Some(root.decode(|root| read(root, profile, &sources)))
 }
 
-/// `[base]`: which repository, which packages.
-#[derive(Debug, Clone)]
-pub struct Base {
-    /// Repositories in order; the first is the main one.
-    pub repositories: Vec<Repository>,
-    /// Whether the distribution's Essential packages are part of the root (and maintainer scripts run).
-    pub essential: bool,
-    /// Package names, the profile's extras included; sorted, each once.
-    pub packages: Vec<String>,
+fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> Definition {
+    schema(root);
+    let image = image::read(root);
+    let scope = Scope::new(image::values(&image), profile.values.clone());
+    let mut base = image::read_base(root);
+    base.packages.extend(profile.packages);
+    base.packages.sort();
+    base.packages.dedup();
+
+    let users = account::read(root);
+    let secrets = state::read_secrets(root);
+    let accounts = account::Known::new(&users, base.essential);
+    let volumes = state::read_volumes(root, &accounts);
+    let files = content::read_files(root, &accounts, &(sources, &scope));
+    let names = service::Names {
+        accounts: &accounts,
+        secrets: &secrets,
+    };
+    let drafts = service::read(root, &names, &(sources, &scope));
+    Definition {
+        directory: sources.path.to_owned(),
+        profile: profile.profile,
+        trees: content::read_trees(root, &accounts, sources),
+        directories: content::read_directories(root, &accounts),
+        services: graph::order(drafts, root.problems()),
+        gate: image::read_gate(root),
+        network: image::read_network(root, &image.name),
+        log: image::read_log(root),
+        warnings: Vec::new(),
+        image,
+        base,
+        users,
+        files,
+        volumes,
+        secrets,
+    }
 }
 
-/// One deb repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Repository {
-    /// Name that `--mirror NAME=URL` uses: `debian`, `debian-security`, or the user's own.
-    pub archive: String,
-    /// Suite, such as `trixie`, `trixie-updates`, `trixie-security`.
-    pub suite: String,
-    /// Components, such as `main`.
-    pub components: Vec<String>,
-    /// Keyring file on the host; absolute, or relative to the definition.
-    pub keyring: PathBuf,
-    /// URL when the definition names one (a vendor's); else found on the host.
-    pub url: Option<String>,
+/// Checks `schema`, which every document carries first.
+fn schema(root: &Table<'_>) {
+    root.require("schema");
+    root.integer::<u64>("schema", SCHEMA..SCHEMA + 1);
 }
 
-/// `profiles/<name>.toml`.
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// File stem.
-    pub name: String,
-    /// What hardware promises.
-    pub requirements: Vec<Requirement>,
-    /// Kernel package, such as `linux-image-cloud-amd64`.
-    pub kernel_package: String,
-    /// Extra words of the kernel command line.
-    pub cmdline: Vec<String>,
-    /// `/proc/sys` names with dots.
-    pub sysctl: BTreeMap<String, String>,
-    /// 2 MiB pages.
-    pub hugepages: u64,
-    /// Modules loaded by PID 1 besides what the disk and network need.
-    pub modules: Vec<String>,
-    /// Disk layout.
-    pub disk: Disk,
-    /// Values that templates read as `profile.values.KEY`.
-    pub values: BTreeMap<String, String>,
+/// The document with spans; a syntax error is a problem, and as much as can be is still read.
+fn parse<'a>(source: &'a Arc<Source>, problems: &Problems) -> Option<toml::Spanned<DeTable<'a>>> {
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        let place = source.at((), span).place;
+        let problem = Problem::error("this is not TOML").at(&place, error.message());
+        problems.add(problem);
+    }
+    // Keys lost to a syntax error would be reported as missing.
+    errors.is_empty().then_some(document)
 }
 
-/// `[disk]` of a profile, MiB.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Disk {
-    /// At least 512, for firmware reads no smaller FAT32 (DESIGN 4).
-    pub esp_mib: u64,
-    /// Size of each root slot; `None`: twice the root image, rounded up to 64 MiB.
-    pub slot_mib: Option<u64>,
-    /// Least size of state, at least 300 (mkfs.xfs).
-    pub state_mib: u64,
-    /// Size of the disk the layout must fit; `None`: as large as the parts need.
-    pub size_mib: Option<u64>,
-}
-
-/// `[[user]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// Login name.
-    pub name: String,
-    /// User and group id.
-    pub uid: u32,
-    /// Supplementary group names.
-    pub groups: Vec<String>,
-    /// Home directory; `/nonexistent` by default.
-    pub home: String,
-}
-
-/// `[[file]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Absolute path in the root.
-    pub path: String,
-    /// Final bytes: templates are rendered, sources read.
-    pub content: Vec<u8>,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner as `user` or `user:group`, resolved against the root's passwd later.
-    pub owner: String,
-    /// Whether it must be there before packages are configured (preseeding their scripts).
-    pub before_configure: bool,
-}
-
-/// `[[tree]]`: a directory of the definition copied into the root (application code).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
-    /// Absolute path in the root.
-    pub path: String,
-    /// Directory relative to the definition.
-    pub source: PathBuf,
-    /// Owner.
-    pub owner: String,
-}
-
-/// `[[directory]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directory {
-    /// Absolute path in the root.
-    pub path: String,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub owner: String,
-}
-
-/// `[[volume]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
-    /// Name.
-    pub name: String,
-    /// Absolute mount point.
-    pub path: String,
-    /// Owner, by name.
-    pub owner: String,
-    /// Permission bits.
-    pub mode: u32,
-    /// Version of the data.
-    pub data_schema: u32,
-}
-
-/// A service before its names become numbers; fields as in [`bedplate_contract::service::Service`].
-#[derive(Debug, Clone)]
-pub struct Service {
-    /// Name; `template@instance` for an instance.
-    pub name: String,
-    /// Daemon or oneshot.
-    pub kind: Kind,
-    /// Program and arguments.
-    pub run: Vec<String>,
-    /// User name.
-    pub user: String,
-    /// Supplementary group names.
-    pub groups: Vec<String>,
-    /// Merged environment.
-    pub environment: BTreeMap<String, String>,
-    /// Variable to secret.
-    pub secret_environment: BTreeMap<String, String>,
-    /// Secrets as files.
-    pub secrets: Vec<String>,
-    /// Working directory.
-    pub working_directory: String,
-    /// Directories under `/run`.
-    pub runtime_directories: Vec<String>,
-    /// Names.
-    pub requires: Vec<String>,
-    /// Names.
-    pub after: Vec<String>,
-    /// Whether the gate waits for it.
-    pub essential: bool,
-    /// Restart policy.
-    pub restart: Restart,
-    /// Startup probe.
-    pub startup: Option<Probe>,
-    /// Readiness probe.
-    pub ready: Option<Probe>,
-    /// Liveness probe.
-    pub live: Option<Probe>,
-    /// Limits.
-    pub limits: Limits,
-    /// Stop.
-    pub stop: Stop,
+/// Reads a file of a definition as text.
+fn read_text(path: &Path) -> std::io::Result<Arc<Source>> {
+    let text = std::fs::read_to_string(path)?;
+    let name = path.display().to_string();
+    Ok(Arc::new(Source { name, text }))
 }

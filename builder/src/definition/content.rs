@@ -1,0 +1,229 @@
+//! `[[file]]`, `[[tree]]` and `[[directory]]`: what the definition adds to the root.
+
+use std::path::{Component, Path};
+
+use super::{
+    Directory as RootDirectory, File, Tree,
+    account::Known,
+    decode::Table,
+    literal, name,
+    problem::{Problem, Problems},
+    read_text,
+    source::At,
+    template::Scope,
+    unit,
+};
+
+/// Directories that are a tmpfs at run time: what an image has there is never seen.
+const HIDDEN: [&str; 7] = [
+    "/run", "/tmp", "/var/tmp", "/var/log", "/proc", "/sys", "/dev",
+];
+
+/// The definition's directory, which sources are relative to.
+#[derive(Debug)]
+pub(super) struct Directory<'a> {
+    /// Where `image.toml` is.
+    pub path: &'a Path,
+    problems: &'a Problems,
+}
+
+/// Where sources are, and what templates among them see.
+pub(super) type Inputs<'a> = (&'a Directory<'a>, &'a Scope);
+
+impl<'a> Directory<'a> {
+    /// The directory at `path`.
+    pub fn new(path: &'a Path, problems: &'a Problems) -> Self {
+        Self { path, problems }
+    }
+
+    /// A path inside the directory that exists; `None` is reported.
+    pub fn existing(&self, source: &At<String>) -> Option<std::path::PathBuf> {
+        let relative = Path::new(&source.value);
+        let inside = relative
+            .components()
+            .all(|c| matches!(c, Component::Normal(_)));
+        let path = self.path.join(relative);
+        let label = match (inside, path.exists()) {
+            (true, true) => return Some(path),
+            (false, _) => "expected a path inside the definition's directory",
+            (true, false) => "there is no such file",
+        };
+        let title = format!("missing source `{}`", source.value);
+        let problem = Problem::error(title).at(&source.place, label);
+        self.problems.add(problem.help(self.near(relative)));
+        None
+    }
+
+    /// Files beside the missing one, for its help.
+    fn near(&self, missing: &Path) -> String {
+        let parent = self.path.join(missing.parent().unwrap_or(Path::new("")));
+        let entries = std::fs::read_dir(&parent).into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries
+            .filter_map(|e| e.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let wanted = missing
+            .file_name()
+            .map(|n| n.to_string_lossy())
+            .unwrap_or_default();
+        match name::nearest(&wanted, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{}`?", missing.with_file_name(near).display()),
+            None => "sources are relative to the directory of `image.toml`".to_owned(),
+        }
+    }
+}
+
+/// Reports `found` when `seen` has it; else adds it there. Empty stand-ins are passed over.
+pub(super) fn check_unique(
+    problems: &Problems,
+    noun: &str,
+    found: &At<String>,
+    seen: &mut Vec<String>,
+) {
+    if seen.contains(&found.value) {
+        let title = format!("{noun} `{}` is declared twice", found.value);
+        problems.add(Problem::error(title).at(&found.place, "declared before"));
+    } else if !found.value.is_empty() {
+        seen.push(found.value.clone());
+    }
+}
+
+/// `[[file]]`, paths each once.
+pub(super) fn read_files(root: &Table<'_>, accounts: &Known, inputs: &Inputs<'_>) -> Vec<File> {
+    let mut paths = Vec::new();
+    let read = |table: &Table<'_>| {
+        let path = visible_path(table);
+        check_unique(table.problems(), "file", &path, &mut paths);
+        File {
+            path: path.value,
+            content: content(table, inputs),
+            mode: table
+                .parsed("mode", unit::mode)
+                .map_or(0o644, |mode| mode.value),
+            owner: accounts.owner(table),
+            before_configure: table.boolean("before_configure").unwrap_or(false),
+        }
+    };
+    let mut read = read;
+    let tables = root.tables("file").into_iter();
+    tables.map(|table| table.decode(&mut read)).collect()
+}
+
+/// `[[tree]]`, paths each once.
+pub(super) fn read_trees(root: &Table<'_>, accounts: &Known, sources: &Directory<'_>) -> Vec<Tree> {
+    let mut paths = Vec::new();
+    let mut read = |table: &Table<'_>| {
+        let path = visible_path(table);
+        check_unique(table.problems(), "tree", &path, &mut paths);
+        let source = table.required("source", |text| Ok(text.to_owned()));
+        if let Some(found) = sources
+            .existing(&source)
+            .filter(|_| !source.value.is_empty())
+        {
+            literal::check_tree(&found, &source, table.problems());
+        }
+        Tree {
+            path: path.value,
+            source: source.value.into(),
+            owner: accounts.owner(table),
+        }
+    };
+    let tables = root.tables("tree").into_iter();
+    tables.map(|table| table.decode(&mut read)).collect()
+}
+
+/// `[[directory]]`, paths each once.
+pub(super) fn read_directories(root: &Table<'_>, accounts: &Known) -> Vec<RootDirectory> {
+    let mut paths = Vec::new();
+    let mut read = |table: &Table<'_>| {
+        let path = visible_path(table);
+        check_unique(table.problems(), "directory", &path, &mut paths);
+        RootDirectory {
+            path: path.value,
+            mode: table
+                .parsed("mode", unit::mode)
+                .map_or(0o755, |mode| mode.value),
+            owner: accounts.owner(table),
+        }
+    };
+    let tables = root.tables("directory").into_iter();
+    tables.map(|table| table.decode(&mut read)).collect()
+}
+
+fn visible_path(table: &Table<'_>) -> At<String> {
+    let path = table.required("path", name::absolute);
+    let under = |top: &&&str| {
+        path.value
+            .strip_prefix(**top)
+            .is_some_and(|r| r.starts_with('/'))
+    };
+    if let Some(top) = HIDDEN.iter().find(under) {
+        let title = format!("`{}` would never be seen", path.value);
+        let label = format!("`{top}` is mounted over when the appliance runs");
+        let help = "use a service's `runtime_directories`, or a `[[volume]]`";
+        table
+            .problems()
+            .add(Problem::error(title).at(&path.place, label).help(help));
+    }
+    path
+}
+
+/// `content` or the bytes of `source`, rendered when `template = true`.
+fn content(table: &Table<'_>, (sources, scope): &Inputs<'_>) -> Vec<u8> {
+    let template = table.boolean("template").unwrap_or(false);
+    let text = match (table.string("content"), table.string("source")) {
+        (Some(content), None) => content,
+        (None, Some(source)) => match sourced(&source, sources) {
+            Sourced::Text(text) => text,
+            Sourced::Bytes(bytes) => return bytes,
+            Sourced::Missing => return Vec::new(),
+        },
+        _ => {
+            table.fail(
+                "not one origin of the content",
+                "needs either `content` or `source`",
+            );
+            return Vec::new();
+        }
+    };
+    literal::check_text(&text, table.problems());
+    match template {
+        true => render(&text, scope, table.problems()).into_bytes(),
+        false => text.value.into_bytes(),
+    }
+}
+
+/// The rendered text; a failure is shown at its line when the text is a file's.
+fn render(text: &At<String>, scope: &Scope, problems: &Problems) -> String {
+    scope.render(&text.value).unwrap_or_else(|failure| {
+        let own_lines = text.place.source.text == text.value;
+        let mut lines = text.place.source.lines();
+        let line = failure.line.filter(|_| own_lines);
+        let line = line.and_then(|line| lines.nth(line.saturating_sub(1)));
+        let place = line.map_or(text.place.clone(), |line| line.place);
+        problems.add(Problem::error("cannot render the template").at(&place, failure.what));
+        String::new()
+    })
+}
+
+enum Sourced {
+    Text(At<String>),
+    Bytes(Vec<u8>),
+    Missing,
+}
+
+fn sourced(source: &At<String>, sources: &Directory<'_>) -> Sourced {
+    let Some(path) = sources.existing(source) else {
+        return Sourced::Missing;
+    };
+    if let Ok(text) = read_text(&path) {
+        let first = text.text.lines().next().map_or(0, str::len);
+        return Sourced::Text(text.at(text.text.clone(), 0..first));
+    }
+    let title = format!("cannot read `{}`", path.display());
+    let bytes = std::fs::read(&path).map_err(|error| error.to_string());
+    match sources.problems.keep(source, &title, bytes) {
+        Some(bytes) => Sourced::Bytes(bytes),
+        None => Sourced::Missing,
+    }
+}

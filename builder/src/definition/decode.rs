@@ -1,0 +1,364 @@
+//! Reads TOML tables key by key, and goes on after each problem.
+//!
+//! Serde stops at the first error; a definition's author wants them all. So a reader asks a
+//! [`Table`] for the keys it knows; a missing or ill-typed value is reported and replaced by a
+//! stand-in, and [`Table::decode`] reports every key that nobody asked for. The keys asked for
+//! are the valid ones: there is no second list to keep.
+
+use std::{cell::RefCell, ops::Range, sync::Arc};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    name,
+    problem::{Problem, Problems},
+    source::{At, Place, Source},
+    template::{Scope, is_template},
+};
+
+/// A table that is being read.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    problems: &'a Problems,
+    source: Arc<Source>,
+    entries: &'a DeTable<'a>,
+    span: Range<usize>,
+    /// Dotted keys from the top, empty there.
+    path: String,
+    title: String,
+    scope: Option<Scope>,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// `[key]`
+    One,
+    /// `[[key]]`
+    Many,
+}
+
+impl<'a> Table<'a> {
+    /// The top of a document.
+    pub fn document(
+        problems: &'a Problems,
+        source: &Arc<Source>,
+        document: &'a Spanned<DeTable<'a>>,
+    ) -> Self {
+        let first = document
+            .get_ref()
+            .keys()
+            .map(|key| key.span())
+            .min_by_key(|span| span.start);
+        Self {
+            problems,
+            source: Arc::clone(source),
+            entries: document.get_ref(),
+            span: first.unwrap_or(0..0),
+            path: String::new(),
+            title: "the document".to_owned(),
+            scope: None,
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The same table, whose strings are templates.
+    pub fn with_scope(&self, scope: &Scope) -> Table<'a> {
+        Table {
+            problems: self.problems,
+            source: Arc::clone(&self.source),
+            entries: self.entries,
+            span: self.span.clone(),
+            path: self.path.clone(),
+            title: self.title.clone(),
+            scope: Some(scope.clone()),
+            asked: RefCell::default(),
+        }
+    }
+
+    /// Reads the table with `read`, then reports the keys it did not ask for.
+    pub fn decode<T>(self, read: impl FnOnce(&Self) -> T) -> T {
+        let value = read(&self);
+        let asked = self.asked.borrow();
+        for key in self.entries.keys() {
+            let text: &str = key.get_ref();
+            if !asked.contains(&text) {
+                let title = format!("unknown key `{text}` in {}", self.title);
+                let problem = Problem::error(title).at(&self.place(key.span()), "not a key here");
+                self.problems
+                    .add(problem.help(name::suggestion(text, &asked)));
+            }
+        }
+        value
+    }
+
+    /// Where the problems go.
+    pub fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+
+    /// Place of the table's header.
+    pub fn header(&self) -> Place {
+        self.place(self.span.clone())
+    }
+
+    /// Reports that `problem` concerns the table as a whole.
+    pub fn fail(&self, title: impl Into<String>, label: impl Into<String>) {
+        let title = format!("{} in {}", title.into(), self.title);
+        self.problems
+            .add(Problem::error(title).at(&self.header(), label));
+    }
+
+    /// A string.
+    pub fn string(&self, key: &'static str) -> Option<At<String>> {
+        let value = self.get(key)?;
+        self.string_of(key, value)
+    }
+
+    /// A string through a rule such as those of [`name`] and [`super::unit`].
+    pub fn parsed<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<At<T>> {
+        let text = self.string(key)?;
+        let title = format!("invalid `{key}` in {}", self.title);
+        let value = self.problems.keep(&text, &title, parse(&text.value))?;
+        Some(text.with(value))
+    }
+
+    /// As [`Self::parsed`]; absence is a problem too, and then the default stands in.
+    pub fn required<T: Default>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> At<T> {
+        self.require(key);
+        self.parsed(key, parse).unwrap_or_else(|| At {
+            value: T::default(),
+            place: self.header(),
+        })
+    }
+
+    /// Reports that `key` is missing, if it is.
+    pub fn require(&self, key: &'static str) {
+        if self.get(key).is_none() {
+            self.fail(format!("missing key `{key}`"), format!("needs `{key}`"));
+        }
+    }
+
+    /// One of the named values.
+    pub fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let pick = |text: &str| {
+            let found = choices.iter().find(|(name, _)| *name == text);
+            found
+                .map(|(_, value)| *value)
+                .ok_or_else(|| name::suggestion(text, &names))
+        };
+        self.parsed(key, pick).map(|found| found.value)
+    }
+
+    /// An integer within `range`; a template may stand in its place.
+    pub fn integer<T>(&self, key: &'static str, range: Range<u64>) -> Option<At<T>>
+    where
+        T: TryFrom<u64>,
+    {
+        let value = self.get(key)?;
+        let text = self.integer_text(key, value)?;
+        let number = text
+            .value
+            .parse()
+            .ok()
+            .filter(|number| range.contains(number));
+        let expected = match range.end - 1 {
+            last if last == range.start => format!("expected {last}"),
+            last => format!("expected {} to {last}", range.start),
+        };
+        let converted = number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or(expected);
+        let title = format!("`{key}` out of range in {}", self.title);
+        let number = self.problems.keep(&text, &title, converted)?;
+        Some(text.with(number))
+    }
+
+    fn integer_text(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
+        match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => {
+                Some(self.source.at(number.as_str().to_owned(), value.span()))
+            }
+            DeValue::String(text) if self.scope.is_some() && is_template(text) => {
+                self.string_of(key, value)
+            }
+            _ => self.mistyped(key, value, "an integer"),
+        }
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => self.mistyped(key, value, "`true` or `false`"),
+        }
+    }
+
+    /// An array of strings; empty when absent.
+    pub fn strings(&self, key: &'static str) -> Vec<At<String>> {
+        let items = self.array(key).into_iter();
+        items.filter_map(|item| self.string_of(key, item)).collect()
+    }
+
+    /// A table.
+    pub fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let value = self.get(key)?;
+        self.table_of(key, value, Shape::One)
+    }
+
+    /// An array of tables; empty when absent.
+    pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let items = self.array(key).into_iter();
+        let table = |item| self.table_of(key, item, Shape::Many);
+        items.filter_map(table).collect()
+    }
+
+    /// Whether `key` is not there.
+    pub fn is_absent(&self, key: &'static str) -> bool {
+        self.get(key).is_none()
+    }
+
+    /// Notes that `keys` are valid here, though somebody else reads them.
+    pub fn know(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
+    }
+
+    /// Whether `key` holds a string (rather than a table).
+    pub fn is_string(&self, key: &'static str) -> bool {
+        self.get(key).is_some_and(|value| value.get_ref().is_str())
+    }
+
+    /// A table of scalars as strings, keys in order; empty when absent.
+    pub fn map(&self, key: &'static str) -> Vec<(At<String>, At<String>)> {
+        self.table(key)
+            .map(|table| table.pairs())
+            .unwrap_or_default()
+    }
+
+    fn pairs(&self) -> Vec<(At<String>, At<String>)> {
+        let pair = |(key, value): (&Spanned<_>, _)| {
+            let text: &str =
+                std::borrow::Borrow::<std::borrow::Cow<'_, str>>::borrow(key.get_ref());
+            let scalar = self.scalar(text, value)?;
+            Some((self.source.at(text.to_owned(), key.span()), scalar))
+        };
+        self.entries.iter().filter_map(pair).collect()
+    }
+
+    fn scalar(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
+        let text = match value.get_ref() {
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            DeValue::String(_) => return self.string_of(key, value),
+            _ => return self.mistyped(key, value, "a string, number or boolean"),
+        };
+        Some(self.source.at(text, value.span()))
+    }
+
+    fn string_of(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<At<String>> {
+        let DeValue::String(text) = value.get_ref() else {
+            return self.mistyped(key, value, "a string");
+        };
+        let text = self.source.at(text.to_string(), value.span());
+        match &self.scope {
+            Some(scope) if is_template(&text.value) => {
+                let title = format!("cannot render `{key}` in {}", self.title);
+                let rendered = self.problems.keep(
+                    &text,
+                    &title,
+                    scope.render(&text.value).map_err(|failure| failure.what),
+                )?;
+                Some(text.with(rendered))
+            }
+            _ => Some(text),
+        }
+    }
+
+    fn table_of(
+        &self,
+        key: &str,
+        value: &'a Spanned<DeValue<'a>>,
+        shape: Shape,
+    ) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = value.get_ref() else {
+            return self.mistyped(key, value, "a table");
+        };
+        let path = match self.path.is_empty() {
+            true => key.to_owned(),
+            false => format!("{}.{key}", self.path),
+        };
+        let title = match shape {
+            Shape::One => format!("`[{path}]`"),
+            Shape::Many => format!("`[[{path}]]`"),
+        };
+        Some(Table {
+            problems: self.problems,
+            source: Arc::clone(&self.source),
+            entries,
+            span: value.span(),
+            path,
+            title,
+            scope: self.scope.clone(),
+            asked: RefCell::default(),
+        })
+    }
+
+    /// The items of an array, whatever they are; empty when absent.
+    pub fn array(&self, key: &'static str) -> Vec<&'a Spanned<DeValue<'a>>> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect(),
+            _ => self.mistyped(key, value, "an array").unwrap_or_default(),
+        }
+    }
+
+    fn get(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        let mut asked = self.asked.borrow_mut();
+        if !asked.contains(&key) {
+            asked.push(key);
+        }
+        self.entries.get(key)
+    }
+
+    fn mistyped<T>(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) -> Option<T> {
+        let title = format!("wrong type of `{key}` in {}", self.title);
+        let label = format!("expected {expected}, found {}", type_name(value.get_ref()));
+        self.problems
+            .add(Problem::error(title).at(&self.place(value.span()), label));
+        None
+    }
+
+    fn place(&self, span: Range<usize>) -> Place {
+        let source = Arc::clone(&self.source);
+        Place { source, span }
+    }
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

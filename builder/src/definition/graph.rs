@@ -1,0 +1,181 @@
+//! Resolves what services require, and puts each after what it waits for.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Service, name,
+    problem::{Problem, Problems},
+    service::Draft,
+    source::At,
+};
+
+/// How one service waits for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    Requires,
+    After,
+}
+
+/// Services by name, dependencies first; the order of the file where that leaves a choice.
+///
+/// A template's name stands for all its instances. Unknown names, duplicates and cycles are
+/// reported.
+pub(super) fn order(drafts: Vec<Draft>, problems: &Problems) -> Vec<Service> {
+    check_duplicates(&drafts, problems);
+    check_ports(&drafts, problems);
+    let requires: Vec<_> = resolve_all(&drafts, |draft| &draft.requires, problems);
+    let after: Vec<_> = resolve_all(&drafts, |draft| &draft.after, problems);
+    let waits: Vec<Vec<(usize, Edge)>> = (0..drafts.len())
+        .map(|index| {
+            let requires = requires[index].iter().map(|&other| (other, Edge::Requires));
+            let after = after[index].iter().map(|&other| (other, Edge::After));
+            requires.chain(after).collect()
+        })
+        .collect();
+    let mut walk = Walk::new(&waits);
+    let starts = 0..drafts.len();
+    if let Some(cycle) = starts.into_iter().find_map(|index| walk.visit(index)) {
+        problems.add(explain(&drafts, &waits, &cycle));
+        return Vec::new();
+    }
+    let order = walk.order;
+    let names: Vec<_> = drafts
+        .iter()
+        .map(|draft| draft.service.name.clone())
+        .collect();
+    let named = |indices: &[usize]| indices.iter().map(|&i| names[i].clone()).collect();
+    let mut services: BTreeMap<usize, Service> = drafts
+        .into_iter()
+        .enumerate()
+        .map(|(index, draft)| {
+            let requires = named(&requires[index]);
+            let after = named(&after[index]);
+            let service = Service {
+                requires,
+                after,
+                ..draft.service
+            };
+            (index, service)
+        })
+        .collect();
+    order
+        .iter()
+        .filter_map(|index| services.remove(index))
+        .collect()
+}
+
+fn check_duplicates(drafts: &[Draft], problems: &Problems) {
+    for (index, draft) in drafts.iter().enumerate() {
+        let name = &draft.service.name;
+        let twin = drafts[..index]
+            .iter()
+            .any(|other| other.service.name == *name);
+        if twin && !draft.template.is_empty() {
+            let title = format!("service `{name}` is declared twice");
+            problems.add(Problem::error(title).at(&draft.place, "declared before"));
+        }
+    }
+}
+
+/// Two services that answer on one port cannot both have it.
+fn check_ports(drafts: &[Draft], problems: &Problems) {
+    let mut owners: BTreeMap<u16, &str> = BTreeMap::new();
+    for draft in drafts {
+        let name = draft.service.name.as_str();
+        for port in &draft.ports {
+            let owner = *owners.entry(port.value).or_insert(name);
+            if owner != name {
+                let title = format!(
+                    "`{owner}` and `{name}` are both probed on port {}",
+                    port.value
+                );
+                let problem = Problem::warning(title).at(&port.place, "probed before");
+                problems.add(problem.help("give each its own port, unless one probes the other"));
+            }
+        }
+    }
+}
+
+fn resolve_all(
+    drafts: &[Draft],
+    names: impl Fn(&Draft) -> &Vec<At<String>>,
+    problems: &Problems,
+) -> Vec<Vec<usize>> {
+    let each = |draft: &Draft| {
+        let found = names(draft)
+            .iter()
+            .flat_map(|name| resolve(name, drafts, problems));
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    };
+    drafts.iter().map(each).collect()
+}
+
+fn resolve(name: &At<String>, drafts: &[Draft], problems: &Problems) -> Vec<usize> {
+    let fits = |draft: &Draft| draft.service.name == name.value || draft.template == name.value;
+    let indices = 0..drafts.len();
+    let found: Vec<_> = indices.filter(|&index| fits(&drafts[index])).collect();
+    if found.is_empty() {
+        let known: Vec<_> = drafts
+            .iter()
+            .map(|draft| draft.service.name.as_str())
+            .collect();
+        let title = format!("unknown service `{}`", name.value);
+        let problem = Problem::error(title).at(&name.place, "no such service");
+        problems.add(problem.help(name::suggestion(&name.value, &known)));
+    }
+    found
+}
+
+/// Depth-first walk; a service is put into the order when all it waits for is there.
+struct Walk<'a> {
+    waits: &'a [Vec<(usize, Edge)>],
+    path: Vec<usize>,
+    order: Vec<usize>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(waits: &'a [Vec<(usize, Edge)>]) -> Self {
+        let (path, order) = (Vec::new(), Vec::new());
+        Self { waits, path, order }
+    }
+
+    /// Visits what `index` waits for, then itself; returns the first cycle, its start not repeated.
+    fn visit(&mut self, index: usize) -> Option<Vec<usize>> {
+        if self.order.contains(&index) {
+            return None;
+        }
+        if let Some(start) = self.path.iter().position(|&on_path| on_path == index) {
+            return Some(self.path[start..].to_vec());
+        }
+        self.path.push(index);
+        let waits = self.waits[index].iter();
+        let cycle = waits
+            .map(|(other, _)| *other)
+            .find_map(|other| self.visit(other));
+        self.path.pop();
+        self.order.push(index);
+        cycle
+    }
+}
+
+/// `a` requires `b`, `b` is after `a`.
+fn explain(drafts: &[Draft], waits: &[Vec<(usize, Edge)>], cycle: &[usize]) -> Problem {
+    let name = |index: usize| drafts[index].service.name.as_str();
+    let next = cycle.iter().cycle().skip(1);
+    let link = |(&from, &to): (&usize, &usize)| {
+        let edge = waits[from].iter().find(|(other, _)| *other == to);
+        match edge {
+            Some((_, Edge::After)) => format!("`{}` is after `{}`", name(from), name(to)),
+            _ => format!("`{}` requires `{}`", name(from), name(to)),
+        }
+    };
+    let chain: Vec<_> = cycle.iter().zip(next).map(link).collect();
+    let problem = Problem::error("services wait for each other");
+    match cycle.first() {
+        Some(&first) => problem.at(&drafts[first].place, chain.join(", ")),
+        None => problem,
+    }
+}

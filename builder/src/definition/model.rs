@@ -1,0 +1,231 @@
+//! The validated definition: what the later stages read.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use bedplate_contract::{
+    appliance::{Gate, Log, Network, Requirement, Secret},
+    service::{Kind, Limits, Probe, Restart, Stop},
+};
+
+use super::Problem;
+
+/// A validated definition for one profile.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Directory of `image.toml`; sources below are relative to it.
+    pub directory: PathBuf,
+    /// `[image]`.
+    pub image: Image,
+    /// `[base]`, with the profile's extra packages merged in.
+    pub base: Base,
+    /// The profile.
+    pub profile: Profile,
+    /// `[[user]]`, each once.
+    pub users: Vec<User>,
+    /// `[[file]]`, read and rendered; the files of trees stay paths until the layer stage.
+    pub files: Vec<File>,
+    /// `[[tree]]`: whole directories copied in.
+    pub trees: Vec<Tree>,
+    /// `[[directory]]`.
+    pub directories: Vec<Directory>,
+    /// `[[volume]]`.
+    pub volumes: Vec<Volume>,
+    /// `[[secret]]`.
+    pub secrets: Vec<Secret>,
+    /// `[[service]]`, instances expanded, sorted so that each stands after what it requires.
+    pub services: Vec<Service>,
+    /// `[gate]`.
+    pub gate: Gate,
+    /// `[network]`.
+    pub network: Network,
+    /// `[log]`.
+    pub log: Log,
+    /// What may be meant and may be a slip; shown, never fatal.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[image]`.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// `[a-z0-9][a-z0-9-]*`.
+    pub name: String,
+    /// UAPI.10 version without `+` and `_`.
+    pub version: String,
+    /// One line.
+    pub summary: String,
+}
+
+/// `[base]`: which repository, which packages.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Repositories in order; the first is the main one.
+    pub repositories: Vec<Repository>,
+    /// Whether the distribution's Essential packages are part of the root (and maintainer scripts run).
+    pub essential: bool,
+    /// Package names, the profile's extras included; sorted, each once.
+    pub packages: Vec<String>,
+}
+
+/// One deb repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// Name that `--mirror NAME=URL` uses: `debian`, `debian-security`, or the user's own.
+    pub archive: String,
+    /// Suite, such as `trixie`, `trixie-updates`, `trixie-security`.
+    pub suite: String,
+    /// Components, such as `main`.
+    pub components: Vec<String>,
+    /// Keyring file on the host; absolute, or relative to the definition.
+    pub keyring: PathBuf,
+    /// URL when the definition names one (a vendor's); else found on the host.
+    pub url: Option<String>,
+}
+
+/// `profiles/<name>.toml`.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// File stem.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// What hardware promises.
+    pub requirements: Vec<Requirement>,
+    /// Kernel package, such as `linux-image-cloud-amd64`.
+    pub kernel_package: String,
+    /// Extra words of the kernel command line.
+    pub cmdline: Vec<String>,
+    /// `/proc/sys` names with dots.
+    pub sysctl: BTreeMap<String, String>,
+    /// 2 MiB pages.
+    pub hugepages: u64,
+    /// Modules loaded by PID 1 besides what the disk and network need.
+    pub modules: Vec<String>,
+    /// Disk layout.
+    pub disk: Disk,
+    /// Values that templates read as `profile.values.KEY`.
+    pub values: BTreeMap<String, String>,
+}
+
+/// `[disk]` of a profile, MiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// At least 512, for firmware reads no smaller FAT32 (DESIGN 4).
+    pub esp_mib: u64,
+    /// Size of each root slot; `None`: twice the root image, rounded up to 64 MiB.
+    pub slot_mib: Option<u64>,
+    /// Least size of state, at least 300 (mkfs.xfs).
+    pub state_mib: u64,
+    /// Size of the disk the layout must fit; `None`: as large as the parts need.
+    pub size_mib: Option<u64>,
+}
+
+/// `[[user]]`: an account with a fixed number, so that data keeps its owner from version to version.
+///
+/// A package that makes the same account (`postgres`, `redis`) keeps the one it finds, so these are
+/// in `/etc/passwd` and `/etc/group` before packages are configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// User and group id.
+    pub uid: u32,
+    /// Supplementary group names.
+    pub groups: Vec<String>,
+    /// Home directory; `/nonexistent` by default.
+    pub home: String,
+}
+
+/// `[[file]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Absolute path in the root.
+    pub path: String,
+    /// Final bytes: templates are rendered, sources read.
+    pub content: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner as `user` or `user:group`, resolved against the root's passwd later.
+    pub owner: String,
+    /// Whether it must be there before packages are configured (preseeding their scripts).
+    pub before_configure: bool,
+}
+
+/// `[[tree]]`: a directory of the definition copied into the root (application code).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// Absolute path in the root.
+    pub path: String,
+    /// Directory relative to the definition.
+    pub source: PathBuf,
+    /// Owner.
+    pub owner: String,
+}
+
+/// `[[directory]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Absolute path in the root.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub owner: String,
+}
+
+/// `[[volume]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Name.
+    pub name: String,
+    /// Absolute mount point.
+    pub path: String,
+    /// Owner, by name.
+    pub owner: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Version of the data.
+    pub data_schema: u32,
+}
+
+/// A service before its names become numbers; fields as in [`bedplate_contract::service::Service`].
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Name; `template@instance` for an instance.
+    pub name: String,
+    /// Daemon or oneshot.
+    pub kind: Kind,
+    /// Program and arguments.
+    pub run: Vec<String>,
+    /// User name.
+    pub user: String,
+    /// Supplementary group names.
+    pub groups: Vec<String>,
+    /// Merged environment.
+    pub environment: BTreeMap<String, String>,
+    /// Variable to secret.
+    pub secret_environment: BTreeMap<String, String>,
+    /// Secrets as files.
+    pub secrets: Vec<String>,
+    /// Working directory.
+    pub working_directory: String,
+    /// Directories under `/run`.
+    pub runtime_directories: Vec<String>,
+    /// Names.
+    pub requires: Vec<String>,
+    /// Names.
+    pub after: Vec<String>,
+    /// Whether the gate waits for it.
+    pub essential: bool,
+    /// Restart policy.
+    pub restart: Restart,
+    /// Startup probe.
+    pub startup: Option<Probe>,
+    /// Readiness probe.
+    pub ready: Option<Probe>,
+    /// Liveness probe.
+    pub live: Option<Probe>,
+    /// Limits.
+    pub limits: Limits,
+    /// Stop.
+    pub stop: Stop,
+}

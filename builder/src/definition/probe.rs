@@ -1,0 +1,145 @@
+//! `startup`, `ready` and `live`: one check, and how often.
+//!
+//! Fields and meaning are those of a Kubernetes probe; the defaults suit a machine that boots
+//! (ask every 2 s, wait 5 s) rather than a cluster (10 s and 1 s).
+
+use bedplate_contract::service::{Check, Probe};
+
+use super::{decode::Table, image::address, name, source::At, unit};
+
+/// What a probe is for; its defaults differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Holds the others back.
+    Startup,
+    /// Lets dependants start.
+    Ready,
+    /// Kills.
+    Live,
+}
+
+impl Purpose {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Ready => "ready",
+            Self::Live => "live",
+        }
+    }
+
+    /// A minute to start up; three failures in a row otherwise.
+    fn failure_threshold(self) -> u32 {
+        match self {
+            Self::Startup => 30,
+            Self::Ready | Self::Live => 3,
+        }
+    }
+}
+
+/// Reads the probe of `table` for `purpose`; adds the port it asks to `ports`.
+pub(super) fn read(table: &Table<'_>, purpose: Purpose, ports: &mut Vec<At<u16>>) -> Option<Probe> {
+    table.table(purpose.key())?.decode(|table| {
+        let check = read_check(table, ports);
+        let time = |key, default| {
+            let period = table.parsed(key, unit::duration_ms);
+            period.map_or(default, |found| found.value)
+        };
+        let probe = Probe {
+            // The stand-in is never seen: its absence is a problem.
+            check: check.unwrap_or(Check::Exec { run: Vec::new() }),
+            delay_ms: time("delay", 0),
+            period_ms: time("period", 2_000),
+            timeout_ms: time("timeout", 5_000),
+            success_threshold: count(table, "success_threshold").unwrap_or(1),
+            failure_threshold: count(table, "failure_threshold")
+                .unwrap_or(purpose.failure_threshold()),
+        };
+        check_figures(table, purpose, &probe);
+        Some(probe)
+    })
+}
+
+fn count(table: &Table<'_>, key: &'static str) -> Option<u32> {
+    table.integer(key, 1..1 << 20).map(|count| count.value)
+}
+
+fn check_figures(table: &Table<'_>, purpose: Purpose, probe: &Probe) {
+    if probe.period_ms < 100 {
+        table.fail("too short a `period`", "expected at least `100ms`");
+    }
+    if probe.timeout_ms == 0 {
+        table.fail("too short a `timeout`", "expected more than zero");
+    }
+    if purpose != Purpose::Ready && probe.success_threshold != 1 {
+        table.fail("wrong `success_threshold`", "must be 1 but for `ready`");
+    }
+}
+
+fn read_check(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
+    let http = table
+        .table("http")
+        .map(|t| t.decode(|t| read_http(t, ports)));
+    let tcp = table.table("tcp").map(|t| t.decode(|t| read_tcp(t, ports)));
+    let exec = read_exec(table);
+    let mut found = [http, tcp, exec].into_iter().flatten();
+    match (found.next(), found.next()) {
+        (Some(check), None) => Some(check),
+        _ => {
+            table.fail("not one question", "needs one of `http`, `tcp`, `exec`");
+            None
+        }
+    }
+}
+
+fn read_http(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Check {
+    let (address, port) = endpoint(table, ports);
+    let path = url_path(table).unwrap_or_else(|| "/".to_owned());
+    Check::Http {
+        address,
+        port,
+        path,
+    }
+}
+
+fn read_tcp(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Check {
+    let (address, port) = endpoint(table, ports);
+    Check::Tcp { address, port }
+}
+
+fn read_exec(table: &Table<'_>) -> Option<Check> {
+    let run = command(table, "exec")?;
+    Some(Check::Exec { run })
+}
+
+/// Numeric address (loopback by default) and port; the port is added to `ports`.
+pub(super) fn endpoint(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> (String, u16) {
+    table.require("port");
+    let port = table.integer("port", 1..65_536);
+    let number = port.as_ref().map_or(0, |port| port.value);
+    ports.extend(port);
+    let host = table.parsed("address", address);
+    (
+        host.map_or_else(|| "127.0.0.1".to_owned(), |host| host.value),
+        number,
+    )
+}
+
+/// `path` of an endpoint.
+pub(super) fn url_path(table: &Table<'_>) -> Option<String> {
+    let check = |text: &str| match text.starts_with('/') && !text.contains([' ', '\r', '\n']) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a path that begins with `/` and has no space".to_owned()),
+    };
+    table.parsed("path", check).map(|path| path.value)
+}
+
+/// Program and arguments; the program is absolute, for there is no shell and no `PATH`.
+pub(super) fn command(table: &Table<'_>, key: &'static str) -> Option<Vec<String>> {
+    let words = table.strings(key);
+    let program = words.first()?;
+    let title = format!("`{key}` begins with no program");
+    table
+        .problems()
+        .keep(program, &title, name::absolute(&program.value));
+    Some(words.into_iter().map(|word| word.value).collect())
+}

@@ -1,0 +1,320 @@
+//! `[[service]]`: processes, expanded to one draft per instance.
+
+use std::collections::BTreeMap;
+
+use bedplate_contract::{
+    appliance::Secret,
+    service::{Kind, Limits, Restart, RestartWhen, Stop, StopHttp},
+};
+
+use super::{
+    Service,
+    account::Known,
+    content::Inputs,
+    decode::Table,
+    environment,
+    instance::{self, Instance},
+    literal, name,
+    probe::{self, Purpose},
+    problem::Problem,
+    source::{At, Place},
+    unit,
+};
+
+/// Names that a service may refer to.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    /// Users and groups.
+    pub accounts: &'a Known,
+    /// Secrets.
+    pub secrets: &'a [Secret],
+}
+
+/// A service whose `requires` and `after` are still to be resolved.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The service, but for `requires` and `after`.
+    pub service: Service,
+    /// Name of the `[[service]]` table.
+    pub template: String,
+    /// As written.
+    pub requires: Vec<At<String>>,
+    /// As written.
+    pub after: Vec<At<String>>,
+    /// Ports that its probes ask on the loopback.
+    pub ports: Vec<At<u16>>,
+    /// Its header.
+    pub place: Place,
+}
+
+const SIGNALS: [(&str, i32); 6] = [
+    ("SIGHUP", 1),
+    ("SIGINT", 2),
+    ("SIGQUIT", 3),
+    ("SIGUSR1", 10),
+    ("SIGUSR2", 12),
+    ("SIGTERM", 15),
+];
+
+/// Every `[[service]]`, instances expanded, in the order of the file.
+pub(super) fn read(root: &Table<'_>, names: &Names<'_>, inputs: &Inputs<'_>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for table in root.tables("service") {
+        for instance in instance::read(&table, inputs) {
+            let scoped = table.with_scope(&instance.scope);
+            drafts.push(scoped.decode(|table| read_one(table, instance, names, inputs)));
+        }
+    }
+    drafts
+}
+
+fn read_one(
+    table: &Table<'_>,
+    instance: Instance,
+    names: &Names<'_>,
+    inputs: &Inputs<'_>,
+) -> Draft {
+    // `instance::read` asked an unscoped copy of this table for them.
+    table.know(&["instance", "instances"]);
+    let template = table.required("name", name::service).value;
+    let mut ports = Vec::new();
+    let kind = read_kind(table);
+    let service = Service {
+        name: match &instance.name {
+            Some(name) => format!("{template}@{name}"),
+            None => template.clone(),
+        },
+        kind,
+        run: read_run(table),
+        user: read_user(table, names.accounts),
+        groups: read_groups(table, names.accounts),
+        environment: read_environment(table, instance.environment, inputs),
+        secret_environment: read_secret_environment(table, names.secrets),
+        secrets: read_secrets(table, names.secrets),
+        working_directory: read_working_directory(table),
+        runtime_directories: read_runtime_directories(table),
+        requires: Vec::new(),
+        after: Vec::new(),
+        essential: read_essential(table, instance.essential),
+        restart: read_restart(table, kind),
+        startup: probe::read(table, Purpose::Startup, &mut ports),
+        ready: probe::read(table, Purpose::Ready, &mut ports),
+        live: probe::read(table, Purpose::Live, &mut ports),
+        limits: table
+            .table("limits")
+            .map(|t| t.decode(read_limits))
+            .unwrap_or_default(),
+        stop: read_stop(table),
+    };
+    check_probes(table, &service);
+    Draft {
+        service,
+        template,
+        requires: [table.strings("requires"), instance.requires].concat(),
+        after: [table.strings("after"), instance.after].concat(),
+        ports,
+        place: table.header(),
+    }
+}
+
+fn read_kind(table: &Table<'_>) -> Kind {
+    let kinds = [("daemon", Kind::Daemon), ("oneshot", Kind::Oneshot)];
+    table.choice("kind", &kinds).unwrap_or(Kind::Daemon)
+}
+
+fn read_run(table: &Table<'_>) -> Vec<String> {
+    table.require("run");
+    let run = probe::command(table, "run").unwrap_or_default();
+    for word in table.strings("run") {
+        literal::check_variable("", &word, table.problems());
+    }
+    run
+}
+
+/// Root is never the default: whoever wants it says so.
+fn read_user(table: &Table<'_>, accounts: &Known) -> String {
+    let user = table.required("user", |text| Ok(text.to_owned()));
+    if !user.value.is_empty() {
+        accounts.check_user(&user, table.problems());
+    }
+    user.value
+}
+
+fn read_groups(table: &Table<'_>, accounts: &Known) -> Vec<String> {
+    let groups = table.strings("groups");
+    groups
+        .iter()
+        .for_each(|group| accounts.check_group(group, table.problems()));
+    groups.into_iter().map(|group| group.value).collect()
+}
+
+fn read_environment(
+    table: &Table<'_>,
+    over: BTreeMap<String, String>,
+    (sources, _): &Inputs<'_>,
+) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    environment::read(table, sources, &mut environment);
+    environment.extend(over);
+    environment
+}
+
+fn read_secret_environment(table: &Table<'_>, known: &[Secret]) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for (variable, secret) in table.map("secret_environment") {
+        let title = "invalid variable in `secret_environment`";
+        table
+            .problems()
+            .keep(&variable, title, name::variable(&variable.value));
+        check_secret(table, &secret, known);
+        variables.insert(variable.value, secret.value);
+    }
+    variables
+}
+
+fn read_secrets(table: &Table<'_>, known: &[Secret]) -> Vec<String> {
+    let secrets = table.strings("secrets");
+    secrets
+        .iter()
+        .for_each(|secret| check_secret(table, secret, known));
+    secrets.into_iter().map(|secret| secret.value).collect()
+}
+
+fn check_secret(table: &Table<'_>, found: &At<String>, known: &[Secret]) {
+    let names: Vec<_> = known.iter().map(|secret| secret.name.as_str()).collect();
+    if names.contains(&found.value.as_str()) {
+        return;
+    }
+    let help = match name::nearest(&found.value, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "declare it with `[[secret]]`".to_owned(),
+    };
+    let title = format!("unknown secret `{}`", found.value);
+    let problem = Problem::error(title).at(&found.place, "no such secret");
+    table.problems().add(problem.help(help));
+}
+
+fn read_working_directory(table: &Table<'_>) -> String {
+    let check = |text: &str| match text {
+        "/" => Ok(text.to_owned()),
+        _ => name::absolute(text),
+    };
+    let directory = table.parsed("working_directory", check);
+    directory.map_or_else(|| "/".to_owned(), |directory| directory.value)
+}
+
+fn read_runtime_directories(table: &Table<'_>) -> Vec<String> {
+    let directories = table.strings("runtime_directories");
+    for directory in &directories {
+        let inside = name::absolute(&format!("/{}", directory.value));
+        let expected = inside.map_err(|_| "expected a path relative to `/run`".to_owned());
+        table
+            .problems()
+            .keep(directory, "invalid runtime directory", expected);
+    }
+    directories
+        .into_iter()
+        .map(|directory| directory.value)
+        .collect()
+}
+
+fn read_essential(table: &Table<'_>, over: Option<bool>) -> bool {
+    let own = table.boolean("essential");
+    over.or(own).unwrap_or(true)
+}
+
+fn check_probes(table: &Table<'_>, service: &Service) {
+    let probed = [&service.startup, &service.ready, &service.live];
+    if service.kind == Kind::Oneshot && probed.iter().any(|probe| probe.is_some()) {
+        table.fail(
+            "a probe on a oneshot",
+            "a oneshot is ready when it has exited with 0",
+        );
+    }
+}
+
+/// `restart = "always"`, or a table; daemons are always restarted, oneshots when they fail.
+fn read_restart(table: &Table<'_>, kind: Kind) -> Restart {
+    const WHEN: [(&str, RestartWhen); 3] = [
+        ("always", RestartWhen::Always),
+        ("on-failure", RestartWhen::OnFailure),
+        ("never", RestartWhen::Never),
+    ];
+    let default = match kind {
+        Kind::Daemon => RestartWhen::Always,
+        Kind::Oneshot => RestartWhen::OnFailure,
+    };
+    // Delays of 1, 2, 4, 8 and 16 s: half a minute of trying before the service has failed.
+    let restart = |when| Restart {
+        when,
+        delay_ms: 1_000,
+        max_delay_ms: 30_000,
+        budget: 5,
+        window_ms: 300_000,
+    };
+    if table.is_string("restart") {
+        return restart(table.choice("restart", &WHEN).unwrap_or(default));
+    }
+    let Some(details) = table.table("restart") else {
+        return restart(default);
+    };
+    details.decode(|table| {
+        let restart = restart(table.choice("when", &WHEN).unwrap_or(default));
+        let time = |key, default| {
+            let found = table.parsed(key, unit::duration_ms);
+            found.map_or(default, |found| found.value)
+        };
+        Restart {
+            when: restart.when,
+            delay_ms: time("delay", restart.delay_ms),
+            max_delay_ms: time("max_delay", restart.max_delay_ms),
+            budget: table
+                .integer("budget", 0..1 << 20)
+                .map_or(restart.budget, |n| n.value),
+            window_ms: time("window", restart.window_ms),
+        }
+    })
+}
+
+fn read_limits(table: &Table<'_>) -> Limits {
+    Limits {
+        memory_bytes: table
+            .parsed("memory", unit::size_bytes)
+            .map(|size| size.value),
+        cpu_percent: table.integer("cpu_percent", 1..1 << 20).map(|n| n.value),
+        pids: table.integer("pids", 1..1 << 22).map(|n| n.value),
+        nofile: table.integer("nofile", 1..1 << 30).map(|n| n.value),
+        memlock_bytes: table
+            .parsed("memlock", unit::size_or_unlimited)
+            .map(|size| size.value),
+    }
+}
+
+/// `SIGTERM` and ten seconds unless said otherwise.
+fn read_stop(table: &Table<'_>) -> Stop {
+    let default = Stop {
+        http: None,
+        signal: 15,
+        timeout_ms: 10_000,
+    };
+    let read = |table: &Table<'_>| Stop {
+        http: table.table("http").map(|t| t.decode(read_stop_http)),
+        signal: table.choice("signal", &SIGNALS).unwrap_or(15),
+        timeout_ms: table
+            .parsed("timeout", unit::duration_ms)
+            .map_or(10_000, |t| t.value),
+    };
+    table
+        .table("stop")
+        .map_or(default, |table| table.decode(read))
+}
+
+fn read_stop_http(table: &Table<'_>) -> StopHttp {
+    let (address, port) = probe::endpoint(table, &mut Vec::new());
+    table.require("path");
+    StopHttp {
+        address,
+        port,
+        path: probe::url_path(table).unwrap_or_default(),
+    }
+}

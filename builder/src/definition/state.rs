@@ -1,0 +1,64 @@
+//! `[[volume]]` and `[[secret]]`: what lives on the state partition.
+
+use bedplate_contract::appliance::{Secret, SecretSource};
+
+use super::{Volume, account::Known, content::check_unique, decode::Table, name, unit};
+
+/// Characters of a generated secret: 32 of 62 kinds are 190 bits.
+const SECRET_LENGTH: u32 = 32;
+
+/// `[[volume]]`, names and paths each once.
+pub(super) fn read_volumes(root: &Table<'_>, accounts: &Known) -> Vec<Volume> {
+    let mut names = Vec::new();
+    let mut paths = Vec::new();
+    let read = |table: &Table<'_>| {
+        let name = table.required("name", name::plain);
+        let path = table.required("path", name::absolute);
+        check_unique(table.problems(), "volume", &name, &mut names);
+        check_unique(table.problems(), "volume path", &path, &mut paths);
+        Volume {
+            name: name.value,
+            path: path.value,
+            owner: accounts.owner(table),
+            mode: table
+                .parsed("mode", unit::mode)
+                .map_or(0o750, |mode| mode.value),
+            data_schema: table.integer("schema", 1..1 << 32).map_or(1, |n| n.value),
+        }
+    };
+    decode_all(root, "volume", read)
+}
+
+/// `[[secret]]`, each once; never with a value.
+pub(super) fn read_secrets(root: &Table<'_>) -> Vec<Secret> {
+    let mut names = Vec::new();
+    let read = |table: &Table<'_>| {
+        let name = table.required("name", name::plain);
+        check_unique(table.problems(), "secret", &name, &mut names);
+        Secret {
+            name: name.value,
+            source: read_source(table),
+        }
+    };
+    decode_all(root, "secret", read)
+}
+
+fn read_source(table: &Table<'_>) -> SecretSource {
+    let sources = [("generated", true), ("provisioned", false)];
+    match table.choice("source", &sources) {
+        Some(false) => SecretSource::Provisioned,
+        _ => {
+            let length = table.integer("length", 16..1025);
+            SecretSource::Generated(length.map_or(SECRET_LENGTH, |n| n.value))
+        }
+    }
+}
+
+fn decode_all<T>(
+    root: &Table<'_>,
+    key: &'static str,
+    mut read: impl FnMut(&Table<'_>) -> T,
+) -> Vec<T> {
+    let tables = root.tables(key).into_iter();
+    tables.map(|table| table.decode(&mut read)).collect()
+}

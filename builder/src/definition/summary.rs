@@ -1,0 +1,107 @@
+//! A definition in a few lines, for `bedplate check`.
+
+use std::fmt;
+
+use bedplate_contract::{
+    appliance::{Enforce, Promise, Requirement},
+    service::{Check, Kind},
+};
+
+use super::{Definition, Service};
+
+/// Shows a definition; made by [`Definition::summary`].
+#[derive(Debug)]
+pub struct Summary<'a>(&'a Definition);
+
+impl Definition {
+    /// The definition in a few lines, one per service.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary(self)
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Definition { image, profile, .. } = self.0;
+        writeln!(f, "{} {} for {}", image.name, image.version, profile.name)?;
+        let suites = self
+            .0
+            .base
+            .repositories
+            .iter()
+            .map(|repository| repository.suite.as_str());
+        line(f, "suites", suites)?;
+        line(
+            f,
+            "packages",
+            self.0.base.packages.iter().map(String::as_str),
+        )?;
+        line(f, "requires", profile.requirements.iter().map(promise))?;
+        line(
+            f,
+            "volumes",
+            self.0.volumes.iter().map(|volume| volume.path.as_str()),
+        )?;
+        line(
+            f,
+            "secrets",
+            self.0.secrets.iter().map(|secret| secret.name.as_str()),
+        )?;
+        for service in &self.0.services {
+            writeln!(f, "  {:<10} {}", "service", describe(service))?;
+        }
+        let gate = &self.0.gate;
+        let (stable, deadline) = (gate.stable_for_ms / 1000, gate.deadline_ms / 1000);
+        write!(
+            f,
+            "  {:<10} ready for {stable} s within {deadline} s",
+            "gate"
+        )
+    }
+}
+
+fn line<T: AsRef<str>>(
+    f: &mut fmt::Formatter<'_>,
+    title: &str,
+    items: impl Iterator<Item = T>,
+) -> fmt::Result {
+    let items: Vec<_> = items.map(|item| item.as_ref().to_owned()).collect();
+    match items.is_empty() {
+        true => Ok(()),
+        false => writeln!(f, "  {title:<10} {}", items.join(", ")),
+    }
+}
+
+fn promise(requirement: &Requirement) -> String {
+    let text = match requirement.promise {
+        Promise::CpuCores(count) => format!("{count} cores"),
+        Promise::MemoryMib(size) => format!("{size} MiB memory"),
+        Promise::DiskGib(size) => format!("{size} GiB disk"),
+        Promise::NicMbps(speed) => format!("{speed} Mbit/s"),
+        Promise::GpuCount(count) => format!("{count} GPU"),
+        Promise::GpuMemoryMib(size) => format!("{size} MiB GPU memory"),
+    };
+    match requirement.enforce {
+        Enforce::Refuse => text,
+        Enforce::Warn => format!("{text} (warn)"),
+    }
+}
+
+fn describe(service: &Service) -> String {
+    let mut words = vec![service.name.clone()];
+    words.extend((service.kind == Kind::Oneshot).then(|| "oneshot".to_owned()));
+    words.extend((!service.essential).then(|| "optional".to_owned()));
+    words.extend(service.ready.as_ref().map(|probe| check(&probe.check)));
+    if !service.requires.is_empty() {
+        words.push(format!("after {}", service.requires.join(" ")));
+    }
+    words.join(", ")
+}
+
+fn check(check: &Check) -> String {
+    match check {
+        Check::Http { port, path, .. } => format!("ready by http :{port}{path}"),
+        Check::Tcp { port, .. } => format!("ready by tcp :{port}"),
+        Check::Exec { run } => format!("ready by `{}`", run.join(" ")),
+    }
+}

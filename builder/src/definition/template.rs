@@ -1,0 +1,102 @@
+//! Values that templates see, and the one engine that renders them.
+//!
+//! Undefined names are errors: an empty string in a configuration file is found at boot, or never.
+
+use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
+
+/// What `{{ … }}` may name.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    image: Value,
+    profile: Value,
+    instance: Value,
+}
+
+/// Why a template cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// 1-based line of the template.
+    pub line: Option<usize>,
+    /// What the engine says.
+    pub what: String,
+}
+
+impl Scope {
+    /// `image.name`, `image.version`, `profile.name`, `profile.values.*`.
+    pub fn new(image: Value, profile: Value) -> Self {
+        let instance = Value::UNDEFINED;
+        Self {
+            image,
+            profile,
+            instance,
+        }
+    }
+
+    /// The same, with `instance.*`.
+    pub fn with_instance(&self, instance: Value) -> Self {
+        let scope = self.clone();
+        Self { instance, ..scope }
+    }
+
+    /// Renders `text`; a closing newline is kept.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn render(&self, text: &str) -> Result<String, Failure> {
+        let engine = engine()?;
+        let values = context! {
+            image => self.image.clone(),
+            profile => self.profile.clone(),
+            instance => self.instance.clone(),
+        };
+        Ok(engine.render_str(text, values)?)
+    }
+}
+
+/// Blocks that stand alone on a line leave no line behind.
+fn engine() -> Result<Environment<'static>, minijinja::Error> {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.keep_trailing_newline(true);
+    syntax.trim_blocks(true).lstrip_blocks(true);
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_syntax(syntax.build()?);
+    Ok(engine)
+}
+
+/// Whether `text` holds anything to render.
+pub(super) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+impl From<minijinja::Error> for Failure {
+    fn from(error: minijinja::Error) -> Self {
+        let what = match error.detail() {
+            Some(detail) => detail.to_owned(),
+            None => error.kind().to_string(),
+        };
+        Self {
+            line: error.line(),
+            what,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undefined_names_are_errors() {
+        let scope = Scope::new(context! { name => "a" }, context! { values => context! {} });
+        assert_eq!(scope.render("{{ image.name }}\n"), Ok("a\n".to_owned()));
+        for text in [
+            "{{ profile.values.x }}",
+            "{{ instance.port }}",
+            "{{ x }}",
+            "{{",
+        ] {
+            assert!(scope.render(text).is_err(), "{text}");
+        }
+    }
+}

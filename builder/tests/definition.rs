@@ -1,0 +1,94 @@
+//! Definitions that are wrong, and what is said about them: `tests/definition/<case>/`.
+//!
+//! A case is a directory with `image.toml`, perhaps `profile.toml` and `files/`, and the text
+//! expected. `BLESS=1 cargo test -p bedplate --test definition` rewrites the texts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use bedplate::definition;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn directories(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+/// What `bedplate check` would print, with paths relative to the case.
+fn render(case: &Path) -> String {
+    let (profile, profiles) = match case.join("profile.toml").exists() {
+        true => ("profile", case.to_owned()),
+        false => ("min", repository().join("profiles")),
+    };
+    let text = match definition::load(case, profile, &profiles) {
+        Ok(definition) => {
+            let warnings = definition
+                .warnings
+                .iter()
+                .map(|warning| format!("{warning}\n\n"));
+            format!("{}{}", warnings.collect::<String>(), definition.summary())
+        }
+        Err(errors) => errors.to_string(),
+    };
+    text.replace(&format!("{}/", case.display()), "") + "\n"
+}
+
+#[test]
+fn problems_are_explained() {
+    let mut wrong = Vec::new();
+    for case in directories(&repository().join("tests/definition")) {
+        let expected = case.join("expected.txt");
+        let found = render(&case);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, &found).unwrap();
+        }
+        if fs::read_to_string(&expected).unwrap_or_default() != found {
+            wrong.push(format!("{}:\n{found}", expected.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn shipped_images_load_for_shipped_profiles() {
+    let profiles = repository().join("profiles");
+    let images = directories(&repository().join("images"));
+    for image in images
+        .iter()
+        .filter(|image| image.join("image.toml").exists())
+    {
+        for profile in definition::profile_names(&profiles).unwrap() {
+            let loaded = definition::load(image, &profile, &profiles);
+            let definition = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+            assert!(definition.warnings.is_empty(), "{:?}", definition.warnings);
+        }
+    }
+}
+
+#[test]
+fn unknown_names_of_images_and_profiles_have_neighbours() {
+    let load = |image, profile| {
+        let images = repository().join("images");
+        let profiles = repository().join("profiles");
+        definition::load(&images.join(image), profile, &profiles)
+            .unwrap_err()
+            .to_string()
+    };
+    let text = load("helo", "recomended");
+    for expected in [
+        "unknown profile `recomended`",
+        "did you mean `recommended`?",
+        "images/hello`?",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+}
