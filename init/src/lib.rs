@@ -8,7 +8,12 @@
 pub mod console;
 pub mod disk;
 pub mod durable;
+pub mod esp;
+pub mod identity;
+pub mod meta;
 pub mod modules;
 pub mod mounts;
+pub mod secrets;
 pub mod stage1;
 pub mod verity;
+pub mod volumes;
