@@ -1,0 +1,192 @@
+//! Writing and reading large outputs: sparse, and with errors that say what was needed.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use bedplate_contract::{Digest, verity::BLOCK_SIZE};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes moved at a time.
+const CHUNK: usize = 1 << 20;
+
+/// An output that could not be written, with the space that it takes; the cause says whether space
+/// was what lacked.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`, which needs {} MiB", path.display(), needed.div_ceil(1 << 20))]
+pub struct WriteError {
+    path: PathBuf,
+    needed: u64,
+    #[source]
+    source: io::Error,
+}
+
+impl WriteError {
+    /// Makes the error of a write to `path` that needs `needed` bytes in all.
+    pub fn new(path: &Path, needed: u64, source: io::Error) -> Self {
+        Self {
+            path: path.to_owned(),
+            needed,
+            source,
+        }
+    }
+}
+
+/// The digest of the file at `path`, read in pieces.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn digest(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(Digest::from_bytes(hasher.finalize().into())),
+            length => hasher.update(&chunk[..length]),
+        }
+    }
+}
+
+/// Copies the file at `from` to `offset` of `to`, leaving holes where it has only zeros. The target
+/// must be a hole there already.
+///
+/// # Errors
+/// Any of read and write.
+pub fn copy_sparse(from: &Path, to: &File, offset: u64) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut at = offset;
+    loop {
+        chunk.clear();
+        let length = (&mut source).take(CHUNK as u64).read_to_end(&mut chunk)?;
+        if length == 0 {
+            return Ok(());
+        }
+        for block in chunk.chunks(BLOCK_SIZE) {
+            if block.iter().any(|byte| *byte != 0) {
+                to.write_all_at(block, at)?;
+            }
+            at += block.len() as u64;
+        }
+    }
+}
+
+/// A range of a file that looks like a whole disk, for writers of file systems.
+#[derive(Debug)]
+pub struct Window<'a> {
+    file: &'a File,
+    start: u64,
+    size: u64,
+    position: u64,
+}
+
+impl<'a> Window<'a> {
+    /// The `size` bytes of `file` from `start` on.
+    pub const fn new(file: &'a File, start: u64, size: u64) -> Self {
+        Self {
+            file,
+            start,
+            size,
+            position: 0,
+        }
+    }
+
+    /// How much of `length` bytes lies inside.
+    fn clamp(&self, length: usize) -> usize {
+        let left = self.size.saturating_sub(self.position);
+        usize::try_from(left).map_or(length, |left| left.min(length))
+    }
+}
+
+impl Read for Window<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.clamp(buffer.len());
+        let read = self
+            .file
+            .read_at(&mut buffer[..length], self.start + self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Write for Window<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.clamp(bytes.len());
+        let written = self
+            .file
+            .write_at(&bytes[..length], self.start + self.position)?;
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Window<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn zeros_become_holes() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        let mut bytes = vec![0; 3 << 20];
+        bytes[2 << 20] = 1;
+        std::fs::write(&from, &bytes).unwrap();
+        let file = File::create(&to).unwrap();
+        file.set_len(8 << 20).unwrap();
+        copy_sparse(&from, &file, 4096).unwrap();
+        let copy = std::fs::read(&to).unwrap();
+        assert_eq!(copy[4096..4096 + bytes.len()], bytes);
+        assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
+        assert_eq!(digest(&to).unwrap(), Digest::of(&copy));
+    }
+
+    #[test]
+    fn a_window_ends_where_it_ends() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(100).unwrap();
+        let mut window = Window::new(&file, 10, 4);
+        assert_eq!(window.seek(SeekFrom::End(-2)).unwrap(), 2);
+        assert_eq!(window.write(b"abc").unwrap(), 2);
+        assert_eq!(window.write(b"c").unwrap(), 0);
+        assert!(window.seek(SeekFrom::Current(-5)).is_err());
+        window.rewind().unwrap();
+        let mut text = Vec::new();
+        window.read_to_end(&mut text).unwrap();
+        assert_eq!(text, b"\0\0ab");
+    }
+
+    #[test]
+    fn errors_say_what_was_needed() {
+        let error = WriteError::new(
+            Path::new("disk.raw"),
+            (3 << 20) + 1,
+            io::ErrorKind::StorageFull.into(),
+        );
+        assert_eq!(
+            error.to_string(),
+            "cannot write `disk.raw`, which needs 4 MiB"
+        );
+    }
+}
