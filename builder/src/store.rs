@@ -107,6 +107,52 @@ impl Store {
         Ok(target)
     }
 
+    /// The blob `digest`: written by `make` to a path of its own unless it is there.
+    ///
+    /// The path keeps what an earlier failed `make` left there, so that a download can go on; `make`
+    /// returns only when the whole file is there and has that digest. One process makes a blob at a
+    /// time; a crash leaves the partial file, never a wrong blob.
+    ///
+    /// # Errors
+    /// What `make` returns, or the store's own.
+    pub fn realize_blob<E: From<StoreError>>(
+        &self,
+        digest: &Digest,
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
+        let target = self.blob(digest);
+        if target.is_file() {
+            return Ok(target);
+        }
+        let _lock = self.lock(digest)?;
+        if target.is_file() {
+            return Ok(target);
+        }
+        let partial = self.root.join("tmp").join(digest.hex() + ".partial");
+        make(&partial)?;
+        self.keep_blob(&partial, &target)?;
+        Ok(target)
+    }
+
+    /// Keeps `bytes` as a blob.
+    ///
+    /// # Errors
+    /// Any of write, fsync, rename.
+    pub fn put_blob(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        let digest = Digest::of(bytes);
+        self.realize_blob(&digest, |path| {
+            fs::write(path, bytes).map_err(|e| fail("write", path, e))
+        })?;
+        Ok(digest)
+    }
+
+    fn keep_blob(&self, partial: &Path, target: &Path) -> Result<(), StoreError> {
+        let file = fs::File::open(partial).map_err(|e| fail("open", partial, e))?;
+        file.sync_all().map_err(|e| fail("sync", partial, e))?;
+        fs::rename(partial, target).map_err(|e| fail("move into the store", target, e))?;
+        sync_directory(&self.root.join("blobs")).map_err(|e| fail("sync", target, e))
+    }
+
     fn keep(&self, scratch: tempfile::TempDir, target: &Path) -> Result<(), StoreError> {
         let from = scratch.keep();
         sync_file_system(&from).map_err(|e| fail("sync", &from, e))?;
@@ -183,6 +229,28 @@ mod tests {
             assert_eq!(fs::read(path.join("file")).unwrap(), b"bytes");
         }
         assert_eq!(made, 1);
+        assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_blob_goes_on_from_the_partial_file() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let digest = Digest::of(b"whole");
+        let cut = store.realize_blob(&digest, |path| {
+            atomic_write(path, b"who")?;
+            Err(fail("try", Path::new("x"), io::Error::other("cut")))
+        });
+        assert!(cut.is_err());
+        assert!(!store.blob(&digest).exists());
+        let path = store
+            .realize_blob::<StoreError>(&digest, |path| {
+                assert_eq!(fs::read(path).unwrap(), b"who");
+                atomic_write(path, b"whole")
+            })
+            .unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"whole");
+        assert_eq!(store.put_blob(b"whole").unwrap(), digest);
         assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
     }
 }

@@ -1,9 +1,67 @@
 //! The lock: every byte from outside, by digest. `images/<name>/bedplate.lock`.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use bedplate_contract::{Digest, SchemaVersion};
 use serde::{Deserialize, Serialize};
+
+use crate::store::{self, StoreError};
+
+/// Why a lock cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// There is none.
+    #[error("there is no lock `{}`", path.display())]
+    Missing {
+        /// Lock file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the lock `{}`", path.display())]
+    Read {
+        /// Lock file.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Not the format, or another version of it.
+    #[error("`{}:{line}`: cannot parse the lock: {message}", path.display())]
+    Syntax {
+        /// Lock file.
+        path: PathBuf,
+        /// Line of the problem, from 1.
+        line: usize,
+        /// What was expected and found.
+        message: String,
+    },
+    /// A set names a package that the lock does not hold.
+    #[error("`{}`: the set `{set}` names `{package}`, which the lock does not hold", path.display())]
+    Dangling {
+        /// Lock file.
+        path: PathBuf,
+        /// Set.
+        set: String,
+        /// `name=version`.
+        package: String,
+    },
+    /// The lock cannot be written as TOML.
+    #[error("cannot encode the lock `{}`", path.display())]
+    Encode {
+        /// Lock file.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: Box<toml::ser::Error>,
+    },
+    /// The lock cannot be written.
+    #[error("cannot save the lock")]
+    Write(#[from] StoreError),
+}
 
 /// What a build may read, and nothing else. Names no host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +119,57 @@ pub struct LockedPackage {
     pub base: bool,
 }
 
+/// First line of every lock.
+const HEADER: &str = "# Written by `bedplate lock`; do not edit.\n";
+
 impl Lock {
+    /// Reads the lock at `path`.
+    ///
+    /// # Errors
+    /// Missing, unreadable, another schema, or sets that name what is not there.
+    pub fn load(path: &Path) -> Result<Self, LockError> {
+        let text = fs::read_to_string(path).map_err(|source| {
+            let path = path.to_owned();
+            match source.kind() {
+                io::ErrorKind::NotFound => LockError::Missing { path },
+                _ => LockError::Read { path, source },
+            }
+        })?;
+        let lock: Self = toml::from_str(&text).map_err(|error| syntax(path, &text, &error))?;
+        lock.check(path)?;
+        Ok(lock)
+    }
+
+    /// Replaces the file at `path` by this lock, all or nothing.
+    ///
+    /// # Errors
+    /// Any of write, fsync, rename.
+    pub fn save(&self, path: &Path) -> Result<(), LockError> {
+        let text = toml::to_string(self).map_err(|source| LockError::Encode {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(store::atomic_write(
+            path,
+            (HEADER.to_owned() + &text).as_bytes(),
+        )?)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), LockError> {
+        let known: std::collections::BTreeSet<_> =
+            self.packages.iter().map(LockedPackage::id).collect();
+        for (set, ids) in &self.sets {
+            if let Some(package) = ids.iter().find(|id| !known.contains(*id)) {
+                return Err(LockError::Dangling {
+                    path: path.to_owned(),
+                    set: set.clone(),
+                    package: package.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// The packages of a set in its order.
     pub fn set<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a LockedPackage> {
         let wanted = self.sets.get(name).map_or(&[][..], Vec::as_slice);
@@ -71,9 +179,89 @@ impl Lock {
     }
 }
 
+fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> LockError {
+    let offset = error.span().map_or(0, |span| span.start).min(text.len());
+    LockError::Syntax {
+        path: path.to_owned(),
+        line: 1 + text.as_bytes()[..offset]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count(),
+        message: error.message().to_owned(),
+    }
+}
+
 impl LockedPackage {
     /// `name=version`.
     pub fn id(&self) -> String {
         format!("{}={}", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Digest, Lock, LockError, LockedPackage, LockedRepository};
+
+    fn example() -> Lock {
+        Lock {
+            schema: Default::default(),
+            request: Digest::of(b"request"),
+            repositories: vec![LockedRepository {
+                archive: "debian".into(),
+                suite: "trixie".into(),
+                in_release: Digest::of(b"release"),
+            }],
+            sets: BTreeMap::from([("kernel/min".into(), vec!["linux=1:6.12~rc1-1".into()])]),
+            packages: vec![LockedPackage {
+                name: "linux".into(),
+                version: "1:6.12~rc1-1".into(),
+                architecture: "amd64".into(),
+                archive: "debian".into(),
+                path: "pool/main/l/linux.deb".into(),
+                sha256: Digest::of(b"deb"),
+                size: 3,
+                base: false,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_lock_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bedplate.lock");
+        assert!(matches!(Lock::load(&path), Err(LockError::Missing { .. })));
+        example().save(&path).unwrap();
+        let lock = Lock::load(&path).unwrap();
+        assert_eq!(lock, example());
+        assert_eq!(lock.set("kernel/min").count(), 1);
+        assert_eq!(lock.set("none").count(), 0);
+    }
+
+    #[test]
+    fn errors_name_the_line_or_the_package() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("bedplate.lock");
+        example().save(&path).unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        for (from, to, expected) in [
+            (
+                "schema = 1",
+                "schema = 2",
+                "bedplate.lock:2`: cannot parse the lock: expected schema 1",
+            ),
+            (
+                "request = \"sha256:",
+                "request = \"md5:",
+                "bedplate.lock:3`",
+            ),
+            ("[\"linux=", "[\"unix=", "names `unix=1:6.12~rc1-1`"),
+        ] {
+            assert!(good.contains(from), "{good}");
+            std::fs::write(&path, good.replace(from, to)).unwrap();
+            let error = Lock::load(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }
