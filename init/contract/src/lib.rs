@@ -13,9 +13,9 @@ pub mod digest;
 pub mod entry;
 pub mod event;
 pub mod gpt;
+pub mod gpu;
 pub mod layout;
 pub mod meta;
-
 pub mod schema;
 pub mod service;
 pub mod verity;
