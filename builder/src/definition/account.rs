@@ -23,12 +23,12 @@ const BASE_GROUPS: [&str; 22] = [
 
 /// Names that may be used.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Accounts {
     users: Vec<String>,
     groups: Vec<String>,
 }
 
-impl Known {
+impl Accounts {
     /// The definition's users, and Debian's when its Essential packages are part of the root.
     pub fn new(users: &[User], essential: bool) -> Self {
         let (base, groups): (&[&str], &[&str]) = match essential {

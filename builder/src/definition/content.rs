@@ -3,8 +3,7 @@
 use std::path::{Component, Path};
 
 use super::{
-    Directory as RootDirectory, File, Tree,
-    account::Known,
+    Directory, File, Known, Tree,
     decode::Table,
     literal, name,
     problem::{Problem, Problems},
@@ -21,16 +20,13 @@ const HIDDEN: [&str; 7] = [
 
 /// The definition's directory, which sources are relative to.
 #[derive(Debug)]
-pub(super) struct Directory<'a> {
+pub(super) struct Sources<'a> {
     /// Where `image.toml` is.
     pub path: &'a Path,
     problems: &'a Problems,
 }
 
-/// Where sources are, and what templates among them see.
-pub(super) type Inputs<'a> = (&'a Directory<'a>, &'a Scope);
-
-impl<'a> Directory<'a> {
+impl<'a> Sources<'a> {
     /// The directory at `path`.
     pub fn new(path: &'a Path, problems: &'a Problems) -> Self {
         Self { path, problems }
@@ -89,34 +85,34 @@ pub(super) fn check_unique(
 }
 
 /// `[[file]]`, paths each once.
-pub(super) fn read_files(root: &Table<'_>, accounts: &Known, inputs: &Inputs<'_>) -> Vec<File> {
+pub(super) fn read_files(root: &Table<'_>, known: &Known<'_>) -> Vec<File> {
     let mut paths = Vec::new();
-    let read = |table: &Table<'_>| {
-        let path = visible_path(table);
+    let mut read = |table: &Table<'_>| {
+        let path = visible_path(table, known);
         check_unique(table.problems(), "file", &path, &mut paths);
         File {
             path: path.value,
-            content: content(table, inputs),
+            content: content(table, known),
             mode: table
                 .parsed("mode", unit::mode)
                 .map_or(0o644, |mode| mode.value),
-            owner: accounts.owner(table),
+            owner: known.accounts.owner(table),
             before_configure: table.boolean("before_configure").unwrap_or(false),
         }
     };
-    let mut read = read;
     let tables = root.tables("file").into_iter();
     tables.map(|table| table.decode(&mut read)).collect()
 }
 
 /// `[[tree]]`, paths each once.
-pub(super) fn read_trees(root: &Table<'_>, accounts: &Known, sources: &Directory<'_>) -> Vec<Tree> {
+pub(super) fn read_trees(root: &Table<'_>, known: &Known<'_>) -> Vec<Tree> {
     let mut paths = Vec::new();
     let mut read = |table: &Table<'_>| {
-        let path = visible_path(table);
+        let path = visible_path(table, known);
         check_unique(table.problems(), "tree", &path, &mut paths);
         let source = table.required("source", |text| Ok(text.to_owned()));
-        if let Some(found) = sources
+        if let Some(found) = known
+            .sources
             .existing(&source)
             .filter(|_| !source.value.is_empty())
         {
@@ -125,7 +121,7 @@ pub(super) fn read_trees(root: &Table<'_>, accounts: &Known, sources: &Directory
         Tree {
             path: path.value,
             source: source.value.into(),
-            owner: accounts.owner(table),
+            owner: known.accounts.owner(table),
         }
     };
     let tables = root.tables("tree").into_iter();
@@ -133,47 +129,49 @@ pub(super) fn read_trees(root: &Table<'_>, accounts: &Known, sources: &Directory
 }
 
 /// `[[directory]]`, paths each once.
-pub(super) fn read_directories(root: &Table<'_>, accounts: &Known) -> Vec<RootDirectory> {
+pub(super) fn read_directories(root: &Table<'_>, known: &Known<'_>) -> Vec<Directory> {
     let mut paths = Vec::new();
     let mut read = |table: &Table<'_>| {
-        let path = visible_path(table);
+        let path = visible_path(table, known);
         check_unique(table.problems(), "directory", &path, &mut paths);
-        RootDirectory {
+        Directory {
             path: path.value,
             mode: table
                 .parsed("mode", unit::mode)
                 .map_or(0o755, |mode| mode.value),
-            owner: accounts.owner(table),
+            owner: known.accounts.owner(table),
         }
     };
     let tables = root.tables("directory").into_iter();
     tables.map(|table| table.decode(&mut read)).collect()
 }
 
-fn visible_path(table: &Table<'_>) -> At<String> {
+/// `path`, reported when a mount would hide it.
+fn visible_path(table: &Table<'_>, known: &Known<'_>) -> At<String> {
     let path = table.required("path", name::absolute);
-    let under = |top: &&&str| {
-        path.value
-            .strip_prefix(**top)
-            .is_some_and(|r| r.starts_with('/'))
-    };
-    if let Some(top) = HIDDEN.iter().find(under) {
+    let volumes = known.volumes.iter().map(|volume| volume.path.as_str());
+    let mut mounts = HIDDEN.into_iter().chain(volumes);
+    if let Some(mount) = mounts.find(|mount| is_below(&path.value, mount)) {
         let title = format!("`{}` would never be seen", path.value);
-        let label = format!("`{top}` is mounted over when the appliance runs");
-        let help = "use a service's `runtime_directories`, or a `[[volume]]`";
-        table
-            .problems()
-            .add(Problem::error(title).at(&path.place, label).help(help));
+        let label = format!("`{mount}` is mounted over when the appliance runs");
+        let problem = Problem::error(title).at(&path.place, label);
+        let help = "what is made at run time belongs in a service's `runtime_directories`, or in a `[[volume]]`";
+        table.problems().add(problem.help(help));
     }
     path
 }
 
+fn is_below(path: &str, top: &str) -> bool {
+    let rest = path.strip_prefix(top);
+    !top.is_empty() && rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// `content` or the bytes of `source`, rendered when `template = true`.
-fn content(table: &Table<'_>, (sources, scope): &Inputs<'_>) -> Vec<u8> {
+fn content(table: &Table<'_>, known: &Known<'_>) -> Vec<u8> {
     let template = table.boolean("template").unwrap_or(false);
     let text = match (table.string("content"), table.string("source")) {
         (Some(content), None) => content,
-        (None, Some(source)) => match sourced(&source, sources) {
+        (None, Some(source)) => match sourced(&source, known.sources) {
             Sourced::Text(text) => text,
             Sourced::Bytes(bytes) => return bytes,
             Sourced::Missing => return Vec::new(),
@@ -188,7 +186,7 @@ fn content(table: &Table<'_>, (sources, scope): &Inputs<'_>) -> Vec<u8> {
     };
     literal::check_text(&text, table.problems());
     match template {
-        true => render(&text, scope, table.problems()).into_bytes(),
+        true => render(&text, known.scope, table.problems()).into_bytes(),
         false => text.value.into_bytes(),
     }
 }
@@ -212,7 +210,7 @@ enum Sourced {
     Missing,
 }
 
-fn sourced(source: &At<String>, sources: &Directory<'_>) -> Sourced {
+fn sourced(source: &At<String>, sources: &Sources<'_>) -> Sourced {
     let Some(path) = sources.existing(source) else {
         return Sourced::Missing;
     };

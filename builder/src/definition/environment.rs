@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    content::Directory,
+    content::Sources,
     decode::Table,
     literal, name,
     problem::{Problem, Problems},
@@ -18,7 +18,7 @@ use super::{
 /// Adds what `table` says to `environment`.
 pub(super) fn read(
     table: &Table<'_>,
-    sources: &Directory<'_>,
+    sources: &Sources<'_>,
     environment: &mut BTreeMap<String, String>,
 ) {
     for path in table.strings("environment_files") {
@@ -39,7 +39,7 @@ pub(super) fn read(
 
 fn read_file(
     path: &At<String>,
-    sources: &Directory<'_>,
+    sources: &Sources<'_>,
     problems: &Problems,
     environment: &mut BTreeMap<String, String>,
 ) {

@@ -23,45 +23,53 @@ enum Edge {
 pub(super) fn order(drafts: Vec<Draft>, problems: &Problems) -> Vec<Service> {
     check_duplicates(&drafts, problems);
     check_ports(&drafts, problems);
-    let requires: Vec<_> = resolve_all(&drafts, |draft| &draft.requires, problems);
-    let after: Vec<_> = resolve_all(&drafts, |draft| &draft.after, problems);
-    let waits: Vec<Vec<(usize, Edge)>> = (0..drafts.len())
-        .map(|index| {
-            let requires = requires[index].iter().map(|&other| (other, Edge::Requires));
-            let after = after[index].iter().map(|&other| (other, Edge::After));
-            requires.chain(after).collect()
-        })
-        .collect();
+    let links = Links {
+        requires: resolve_all(&drafts, |draft| &draft.requires, problems),
+        after: resolve_all(&drafts, |draft| &draft.after, problems),
+    };
+    let waits = links.waits();
     let mut walk = Walk::new(&waits);
-    let starts = 0..drafts.len();
-    if let Some(cycle) = starts.into_iter().find_map(|index| walk.visit(index)) {
+    if let Some(cycle) = (0..drafts.len()).find_map(|index| walk.visit(index)) {
         problems.add(explain(&drafts, &waits, &cycle));
         return Vec::new();
     }
     let order = walk.order;
-    let names: Vec<_> = drafts
-        .iter()
-        .map(|draft| draft.service.name.clone())
-        .collect();
-    let named = |indices: &[usize]| indices.iter().map(|&i| names[i].clone()).collect();
-    let mut services: BTreeMap<usize, Service> = drafts
-        .into_iter()
-        .enumerate()
-        .map(|(index, draft)| {
-            let requires = named(&requires[index]);
-            let after = named(&after[index]);
-            let service = Service {
-                requires,
-                after,
-                ..draft.service
-            };
-            (index, service)
-        })
-        .collect();
+    let mut services: BTreeMap<_, _> = links.apply(drafts).into_iter().enumerate().collect();
     order
         .iter()
         .filter_map(|index| services.remove(index))
         .collect()
+}
+
+/// What each draft names, as indices of drafts.
+struct Links {
+    requires: Vec<Vec<usize>>,
+    after: Vec<Vec<usize>>,
+}
+
+impl Links {
+    fn waits(&self) -> Vec<Vec<(usize, Edge)>> {
+        let both = self.requires.iter().zip(&self.after);
+        let edges = |(requires, after): (&Vec<usize>, &Vec<usize>)| {
+            let requires = requires.iter().map(|&other| (other, Edge::Requires));
+            let after = after.iter().map(|&other| (other, Edge::After));
+            requires.chain(after).collect()
+        };
+        both.map(edges).collect()
+    }
+
+    /// The services of the drafts, in their order, with the names they wait for.
+    fn apply(&self, drafts: Vec<Draft>) -> Vec<Service> {
+        let names: Vec<_> = drafts.iter().map(|d| d.service.name.clone()).collect();
+        let named = |indices: &[usize]| indices.iter().map(|&i| names[i].clone()).collect();
+        let drafts = drafts.into_iter().enumerate();
+        let service = |(index, draft): (usize, Draft)| Service {
+            requires: named(&self.requires[index]),
+            after: named(&self.after[index]),
+            ..draft.service
+        };
+        drafts.map(service).collect()
+    }
 }
 
 fn check_duplicates(drafts: &[Draft], problems: &Problems) {
@@ -177,5 +185,42 @@ fn explain(drafts: &[Draft], waits: &[Vec<(usize, Edge)>], cycle: &[usize]) -> P
     match cycle.first() {
         Some(&first) => problem.at(&drafts[first].place, chain.join(", ")),
         None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn waits(count: usize, pairs: Vec<(usize, usize)>) -> Vec<Vec<(usize, Edge)>> {
+        let mut waits = vec![Vec::new(); count];
+        for (from, to) in pairs {
+            waits[from % count].push((to % count, Edge::Requires));
+        }
+        waits
+    }
+
+    proptest! {
+        #[test]
+        fn an_order_or_a_cycle(pairs in prop::collection::vec((0..8_usize, 0..8_usize), 0..12)) {
+            let waits = waits(8, pairs);
+            let mut walk = Walk::new(&waits);
+            let leads = |from: usize, to: usize| waits[from].iter().any(|(other, _)| *other == to);
+            match (0..8).find_map(|index| walk.visit(index)) {
+                Some(cycle) => {
+                    let next = cycle.iter().cycle().skip(1);
+                    prop_assert!(cycle.iter().zip(next).all(|(&from, &to)| leads(from, to)));
+                }
+                None => {
+                    let place = |index| walk.order.iter().position(|&found| found == index);
+                    prop_assert_eq!(walk.order.len(), 8);
+                    for (from, others) in waits.iter().enumerate() {
+                        prop_assert!(others.iter().all(|(to, _)| place(*to) < place(from)));
+                    }
+                }
+            }
+        }
     }
 }

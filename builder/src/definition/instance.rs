@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use minijinja::{Value, context};
 
 use super::{
-    content::{Inputs, check_unique},
+    Known,
+    content::check_unique,
     decode::Table,
     environment, name,
     source::At,
-    template::Scope,
+    template::{Scope, typed},
 };
 
 /// One reading of a service table.
@@ -33,7 +34,7 @@ pub(super) struct Instance {
 }
 
 /// The instances of `service`; one without a name when it has none.
-pub(super) fn read(service: &Table<'_>, (sources, scope): &Inputs<'_>) -> Vec<Instance> {
+pub(super) fn read(service: &Table<'_>, known: &Known<'_>) -> Vec<Instance> {
     let mut seen = Vec::new();
     let mut instances = Vec::new();
     for name in service.strings("instances") {
@@ -42,18 +43,16 @@ pub(super) fn read(service: &Table<'_>, (sources, scope): &Inputs<'_>) -> Vec<In
         service
             .problems()
             .keep(&name, title, name::service(&name.value));
-        instances.push(bare(Some(name.value), scope));
+        instances.push(bare(Some(name.value), known.scope));
     }
     for table in service.tables("instance") {
-        let table = table.with_scope(scope);
-        instances.push(table.decode(|table| {
-            let name = table.required("name", name::service);
-            check_unique(table.problems(), "instance", &name, &mut seen);
-            detailed(table, name.value, &(*sources, *scope))
-        }));
+        let (name, scope) = identity(&table, known.scope);
+        check_unique(table.problems(), "instance", &name, &mut seen);
+        let table = table.with_scope(&scope);
+        instances.push(table.decode(|table| detailed(table, name.value, scope.clone(), known)));
     }
     match instances.is_empty() {
-        true => vec![bare(None, scope)],
+        true => vec![bare(None, known.scope)],
         false => instances,
     }
 }
@@ -73,21 +72,26 @@ fn bare(name: Option<String>, scope: &Scope) -> Instance {
     }
 }
 
-fn detailed(table: &Table<'_>, name: String, (sources, scope): &Inputs<'_>) -> Instance {
-    let port = table
-        .integer::<u16>("port", 1..65_536)
-        .map(|port| port.value);
+/// `name`, `port` and `values`, and a scope in which the rest of the table sees them.
+fn identity(table: &Table<'_>, scope: &Scope) -> (At<String>, Scope) {
+    let name = table.required("name", name::service);
     let values = table.map("values").into_iter();
-    let values: BTreeMap<_, _> = values
-        .map(|(key, value)| (key.value, value.value))
-        .collect();
-    let mut fields = BTreeMap::from([("name", Value::from(name.as_str()))]);
-    fields.insert("values", Value::from_pairs(values));
+    let values = values.map(|(key, value)| (key.value, typed(&value.value)));
+    let mut fields = vec![
+        ("name", Value::from(name.value.as_str())),
+        ("values", Value::from_pairs(values)),
+    ];
     // Without the key, `instance.port` is undefined, and using it an error.
-    fields.extend(port.map(|port| ("port", Value::from(port))));
+    let port = table.integer::<u16>("port", 1..65_536);
+    fields.extend(port.map(|port| ("port", Value::from(port.value))));
     let scope = scope.with_instance(Value::from_pairs(fields));
+    (name, scope)
+}
+
+fn detailed(table: &Table<'_>, name: String, scope: Scope, known: &Known<'_>) -> Instance {
+    table.know(&["name", "values", "port"]);
     let mut environment = BTreeMap::new();
-    environment::read(table, sources, &mut environment);
+    environment::read(table, known.sources, &mut environment);
     Instance {
         requires: table.strings("requires"),
         after: table.strings("after"),

@@ -33,6 +33,8 @@ const LARGEST: u64 = 1 << 20;
 pub(super) fn check_variable(name: &str, value: &At<String>, problems: &Problems) {
     if is_secret_key(name) && is_literal(&value.value) {
         problems.add(literal(&format!("`{name}`"), &value.place));
+    } else if has_url_password(&value.value) {
+        problems.add(literal("a URL", &value.place));
     }
     if has_private_key(&value.value) {
         problems.add(private_key(&value.place));
@@ -49,6 +51,8 @@ pub(super) fn check_text(text: &At<String>, problems: &Problems) {
     for line in lines {
         if let Some(key) = assigned_secret(line.value) {
             problems.add(literal(&format!("`{key}`"), &line.place));
+        } else if has_url_password(line.value) {
+            problems.add(literal("a URL", &line.place));
         }
         if has_private_key(line.value) {
             problems.add(private_key(&line.place));
@@ -143,6 +147,18 @@ fn is_literal(value: &str) -> bool {
     !value.is_empty() && !refers && !HARMLESS.contains(&value.to_ascii_lowercase().as_str())
 }
 
+/// `scheme://user:password@host`
+fn has_url_password(text: &str) -> bool {
+    text.match_indices("://").any(|(start, separator)| {
+        let rest = &text[start + separator.len()..];
+        let end = rest.find(|c: char| c.is_whitespace() || "/?#\"'".contains(c));
+        let authority = &rest[..end.unwrap_or(rest.len())];
+        let user_info = authority.rsplit_once('@').map(|(user, _)| user);
+        let password = user_info.and_then(|user| user.split_once(':'));
+        password.is_some_and(|(_, password)| is_literal(password))
+    })
+}
+
 fn has_private_key(text: &str) -> bool {
     let rest = text.split_once("-----BEGIN ").map(|(_, rest)| rest);
     rest.is_some_and(|rest| rest.contains("PRIVATE KEY-----"))
@@ -163,6 +179,21 @@ mod tests {
             "aws.secret_key = abc",
         ] {
             assert!(assigned_secret(line).is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn passwords_in_urls_are_found() {
+        assert!(has_url_password(
+            "DATABASE_URL=postgresql://a:secret@localhost:5432/b"
+        ));
+        for text in [
+            "http://localhost:8000",
+            "redis://localhost/0?a=b:c@d",
+            "postgresql://a@localhost/b",
+            "postgresql://a:$PASSWORD@localhost/b",
+        ] {
+            assert!(!has_url_password(text), "{text}");
         }
     }
 

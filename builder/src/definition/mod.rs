@@ -25,11 +25,13 @@ mod summary;
 mod template;
 mod unit;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use bedplate_contract::appliance::Secret;
 use toml::de::DeTable;
 
-use content::Directory as Sources;
+use account::Accounts;
+use content::Sources;
 use decode::Table;
 use problem::Problems;
 use source::Source;
@@ -42,6 +44,16 @@ pub use model::{
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
 pub use summary::Summary;
+
+/// What the nouns of a definition may refer to.
+#[derive(Debug)]
+struct Known<'a> {
+    sources: &'a Sources<'a>,
+    scope: &'a Scope,
+    accounts: &'a Accounts,
+    volumes: &'a [Volume],
+    secrets: &'a [Secret],
+}
 
 /// Version of the format of `image.toml` and of profiles.
 const SCHEMA: u64 = 1;
@@ -96,20 +108,22 @@ fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> De
 
     let users = account::read(root);
     let secrets = state::read_secrets(root);
-    let accounts = account::Known::new(&users, base.essential);
+    let accounts = Accounts::new(&users, base.essential);
     let volumes = state::read_volumes(root, &accounts);
-    let files = content::read_files(root, &accounts, &(sources, &scope));
-    let names = service::Names {
+    let known = Known {
+        sources,
+        scope: &scope,
         accounts: &accounts,
+        volumes: &volumes,
         secrets: &secrets,
     };
-    let drafts = service::read(root, &names, &(sources, &scope));
     Definition {
         directory: sources.path.to_owned(),
-        profile: profile.profile,
-        trees: content::read_trees(root, &accounts, sources),
-        directories: content::read_directories(root, &accounts),
-        services: graph::order(drafts, root.problems()),
+        profile: tuned(root, profile.profile),
+        files: content::read_files(root, &known),
+        trees: content::read_trees(root, &known),
+        directories: content::read_directories(root, &known),
+        services: graph::order(service::read(root, &known), root.problems()),
         gate: image::read_gate(root),
         network: image::read_network(root, &image.name),
         log: image::read_log(root),
@@ -117,10 +131,17 @@ fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> De
         image,
         base,
         users,
-        files,
         volumes,
         secrets,
     }
+}
+
+/// The profile with the image's `[sysctl]`; where both name a key, the profile has measured it.
+fn tuned(root: &Table<'_>, profile: Profile) -> Profile {
+    let image = root.map("sysctl").into_iter();
+    let mut sysctl: BTreeMap<_, _> = image.map(|(key, value)| (key.value, value.value)).collect();
+    sysctl.extend(profile.sysctl);
+    Profile { sysctl, ..profile }
 }
 
 /// Checks `schema`, which every document carries first.

@@ -12,6 +12,7 @@ use super::{
     problem::{Problem, Problems},
     read_text, schema,
     source::Source,
+    template::typed,
     unit,
 };
 
@@ -124,15 +125,6 @@ fn read(name: &str, root: &Table<'_>) -> Loaded {
         profile,
         packages,
         values: template,
-    }
-}
-
-/// Templates see `true` and `4`, not `"true"` and `"4"`: `{% if "false" %}` would be taken.
-fn typed(text: &str) -> Value {
-    match (text.parse::<bool>(), text.parse::<i64>()) {
-        (Ok(flag), _) => flag.into(),
-        (_, Ok(number)) if number.to_string() == text => number.into(),
-        _ => text.into(),
     }
 }
 

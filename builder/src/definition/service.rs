@@ -8,9 +8,9 @@ use bedplate_contract::{
 };
 
 use super::{
-    Service,
-    account::Known,
-    content::Inputs,
+    Known, Service,
+    account::Accounts,
+    content::Sources,
     decode::Table,
     environment,
     instance::{self, Instance},
@@ -20,15 +20,6 @@ use super::{
     source::{At, Place},
     unit,
 };
-
-/// Names that a service may refer to.
-#[derive(Debug)]
-pub(super) struct Names<'a> {
-    /// Users and groups.
-    pub accounts: &'a Known,
-    /// Secrets.
-    pub secrets: &'a [Secret],
-}
 
 /// A service whose `requires` and `after` are still to be resolved.
 #[derive(Debug)]
@@ -57,23 +48,18 @@ const SIGNALS: [(&str, i32); 6] = [
 ];
 
 /// Every `[[service]]`, instances expanded, in the order of the file.
-pub(super) fn read(root: &Table<'_>, names: &Names<'_>, inputs: &Inputs<'_>) -> Vec<Draft> {
+pub(super) fn read(root: &Table<'_>, known: &Known<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for table in root.tables("service") {
-        for instance in instance::read(&table, inputs) {
+        for instance in instance::read(&table, known) {
             let scoped = table.with_scope(&instance.scope);
-            drafts.push(scoped.decode(|table| read_one(table, instance, names, inputs)));
+            drafts.push(scoped.decode(|table| read_one(table, instance, known)));
         }
     }
     drafts
 }
 
-fn read_one(
-    table: &Table<'_>,
-    instance: Instance,
-    names: &Names<'_>,
-    inputs: &Inputs<'_>,
-) -> Draft {
+fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     // `instance::read` asked an unscoped copy of this table for them.
     table.know(&["instance", "instances"]);
     let template = table.required("name", name::service).value;
@@ -86,11 +72,11 @@ fn read_one(
         },
         kind,
         run: read_run(table),
-        user: read_user(table, names.accounts),
-        groups: read_groups(table, names.accounts),
-        environment: read_environment(table, instance.environment, inputs),
-        secret_environment: read_secret_environment(table, names.secrets),
-        secrets: read_secrets(table, names.secrets),
+        user: read_user(table, known.accounts),
+        groups: read_groups(table, known.accounts),
+        environment: read_environment(table, instance.environment, known.sources),
+        secret_environment: read_secret_environment(table, known.secrets),
+        secrets: read_secrets(table, known.secrets),
         working_directory: read_working_directory(table),
         runtime_directories: read_runtime_directories(table),
         requires: Vec::new(),
@@ -132,7 +118,7 @@ fn read_run(table: &Table<'_>) -> Vec<String> {
 }
 
 /// Root is never the default: whoever wants it says so.
-fn read_user(table: &Table<'_>, accounts: &Known) -> String {
+fn read_user(table: &Table<'_>, accounts: &Accounts) -> String {
     let user = table.required("user", |text| Ok(text.to_owned()));
     if !user.value.is_empty() {
         accounts.check_user(&user, table.problems());
@@ -140,7 +126,7 @@ fn read_user(table: &Table<'_>, accounts: &Known) -> String {
     user.value
 }
 
-fn read_groups(table: &Table<'_>, accounts: &Known) -> Vec<String> {
+fn read_groups(table: &Table<'_>, accounts: &Accounts) -> Vec<String> {
     let groups = table.strings("groups");
     groups
         .iter()
@@ -151,7 +137,7 @@ fn read_groups(table: &Table<'_>, accounts: &Known) -> Vec<String> {
 fn read_environment(
     table: &Table<'_>,
     over: BTreeMap<String, String>,
-    (sources, _): &Inputs<'_>,
+    sources: &Sources<'_>,
 ) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     environment::read(table, sources, &mut environment);

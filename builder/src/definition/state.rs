@@ -2,13 +2,13 @@
 
 use bedplate_contract::appliance::{Secret, SecretSource};
 
-use super::{Volume, account::Known, content::check_unique, decode::Table, name, unit};
+use super::{Volume, account::Accounts, content::check_unique, decode::Table, name, unit};
 
 /// Characters of a generated secret: 32 of 62 kinds are 190 bits.
 const SECRET_LENGTH: u32 = 32;
 
 /// `[[volume]]`, names and paths each once.
-pub(super) fn read_volumes(root: &Table<'_>, accounts: &Known) -> Vec<Volume> {
+pub(super) fn read_volumes(root: &Table<'_>, accounts: &Accounts) -> Vec<Volume> {
     let mut names = Vec::new();
     let mut paths = Vec::new();
     let read = |table: &Table<'_>| {

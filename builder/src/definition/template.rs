@@ -64,6 +64,15 @@ fn engine() -> Result<Environment<'static>, minijinja::Error> {
     Ok(engine)
 }
 
+/// A scalar as templates see it: `true` and `4`, not `"true"` and `"4"`, for `{% if "false" %}` would be taken.
+pub(super) fn typed(text: &str) -> Value {
+    match (text.parse::<bool>(), text.parse::<i64>()) {
+        (Ok(flag), _) => flag.into(),
+        (_, Ok(number)) if number.to_string() == text => number.into(),
+        _ => text.into(),
+    }
+}
+
 /// Whether `text` holds anything to render.
 pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")

@@ -122,4 +122,15 @@ mod tests {
             assert!(mode(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn quantities_begin_with_digits(text in ".*") {
+            let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+            if duration_ms(&text).is_ok() || size_bytes(&text).is_ok() || speed_mbps(&text).is_ok() {
+                proptest::prop_assert!(!digits.is_empty());
+            }
+            proptest::prop_assert!(mode(&text).unwrap_or(0) <= 0o7777);
+        }
+    }
 }
