@@ -89,6 +89,7 @@ pub fn observe(observer: fn(&str)) {
 /// An unpacked set of tools.
 #[derive(Debug, Clone)]
 pub struct Tools {
+    key: Digest,
     step: PathBuf,
 }
 
@@ -104,7 +105,8 @@ impl Tools {
         if digests.is_empty() {
             return Err(ToolError::NoSet(set.to_owned()));
         }
-        let step = store.realize::<ToolError>(&key(&digests), |step| {
+        let key = key(&digests);
+        let step = store.realize::<ToolError>(&key, |step| {
             let root = step.join("root");
             make_directory(&root)?;
             make_directory(&step.join("mount"))?;
@@ -112,7 +114,12 @@ impl Tools {
             unpack::skeleton(&root)?;
             Ok(unpack::unpack(&debs, &root)?)
         })?;
-        Ok(Self { step })
+        Ok(Self { key, step })
+    }
+
+    /// Digest of the packages they come from.
+    pub fn key(&self) -> &Digest {
+        &self.key
     }
 
     /// The root of the unpacked packages, to read files from.

@@ -1,0 +1,93 @@
+//! Why a layer cannot be made.
+
+use std::{io, path::PathBuf};
+
+use bedplate_sys::{overlay::OverlayError, sandbox::SandboxError};
+
+use super::{
+    accounts::AccountError, libraries::LibraryError, tree::TreeError, unpack::UnpackError,
+};
+use crate::{disk::modules::ModulesError, store::StoreError, tool::ToolError};
+
+/// A layer that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// The store refused.
+    #[error("cannot keep a layer")]
+    Store(#[from] StoreError),
+    /// Directories cannot be stacked.
+    #[error("cannot stack the layers")]
+    Overlay(#[from] OverlayError),
+    /// A package cannot be unpacked.
+    #[error("cannot unpack the packages")]
+    Unpack(#[from] UnpackError),
+    /// An entry cannot be written.
+    #[error("cannot write into the root")]
+    Tree(#[from] TreeError),
+    /// A sandbox cannot be described.
+    #[error("cannot set up the sandbox")]
+    Sandbox(#[from] SandboxError),
+    /// dpkg, or a maintainer script, failed.
+    #[error("cannot {action} the packages of layer `{layer}`")]
+    Dpkg {
+        /// `unpack` or `configure`.
+        action: &'static str,
+        /// The layer.
+        layer: &'static str,
+        /// What was said.
+        #[source]
+        source: ToolError,
+    },
+    /// A name has no number.
+    #[error("cannot resolve the owner of {of}")]
+    Account {
+        /// What is owned.
+        of: String,
+        /// The cause.
+        #[source]
+        source: AccountError,
+    },
+    /// The kernel set holds no kernel.
+    #[error("expected one `boot/vmlinuz-*` in the packages of `{set}`, found {found}")]
+    Kernel {
+        /// Set of the lock.
+        set: String,
+        /// How many there are.
+        found: usize,
+    },
+    /// The kernel lacks a module, or one cannot be read.
+    #[error("cannot list the modules that PID 1 loads")]
+    Modules(#[from] ModulesError),
+    /// A library of a state tool cannot be found.
+    #[error("cannot copy the tools of the state partition")]
+    Libraries(#[from] LibraryError),
+    /// An entry of a tree is no file, directory or link.
+    #[error("expected a file, directory or link, found something else at `{}`", .0.display())]
+    Kind(PathBuf),
+    /// A file or directory cannot be read or changed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LayerError {
+    /// An error that `action` of `path` had.
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The layer `init`: PID 1, its document and tools, and the places where it mounts things.
+
+use std::{io, path::Path};
+
+use bedplate_contract::layout;
+
+use super::{
+    Inputs, KernelTree, Layer, LayerError,
+    accounts::Accounts,
+    appliance::appliance,
+    libraries,
+    step::{Key, Step},
+    tree::{Metadata, Tree},
+};
+use crate::{
+    definition::Definition,
+    disk::modules::{Modules, ROOT},
+};
+
+/// What PID 1 makes and repairs the state partition with.
+const STATE_TOOLS: [&str; 2] = ["usr/sbin/mkfs.xfs", "usr/sbin/xfs_repair"];
+/// The host command line.
+const BEDPLATECTL: &str = "/usr/bin/bedplatectl";
+/// Present in every root whose programs use libc.
+const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
+/// Files that are known at boot only, and where PID 1 writes them.
+const LINKS: [(&str, &str); 2] = [
+    ("/etc/resolv.conf", "/run/resolv.conf"),
+    ("/etc/machine-id", "/run/machine-id"),
+];
+
+/// The topmost layer.
+pub(super) fn init(
+    inputs: &Inputs<'_>,
+    below: &[Layer],
+    kernel: &KernelTree,
+) -> Result<Layer, LayerError> {
+    let definition = inputs.definition;
+    let key = Key::new("layer init 1")
+        .below(below)
+        .part(inputs.host.init)
+        .part(inputs.host.bedplatectl)
+        .part(inputs.host.gpu_probe)
+        .part(inputs.tools.key().as_bytes())
+        .part(described(definition).as_bytes());
+    let step = Step {
+        name: "init",
+        key: key.digest(),
+        store: inputs.store,
+    };
+    step.make(below, |root| {
+        let tree = Tree::open(root)?;
+        write_programs(&tree, root, inputs)?;
+        write_state_tools(&tree, inputs)?;
+        write_modules(&tree, inputs, kernel)?;
+        write_mount_points(&tree, inputs)?;
+        write_identity(&tree, root, inputs)?;
+        let document = appliance(definition, &Accounts::load(root)?)?;
+        write(
+            &tree,
+            layout::APPLIANCE,
+            document.encode().as_bytes(),
+            0o644,
+        )
+    })
+}
+
+/// All that this layer reads of the definition; its paths on the host are not part of it.
+fn described(definition: &Definition) -> String {
+    let Definition {
+        image,
+        profile,
+        volumes,
+        secrets,
+        services,
+        ..
+    } = definition;
+    let Definition {
+        gate, network, log, ..
+    } = definition;
+    format!(
+        "{image:?} {profile:?} {volumes:?} {secrets:?} {services:?} {gate:?} {network:?} {log:?}"
+    )
+}
+
+fn write_programs(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    write(tree, layout::INIT, inputs.host.init, 0o755)?;
+    write(tree, BEDPLATECTL, inputs.host.bedplatectl, 0o755)?;
+    match root.join(LOADER).exists() {
+        true => write(tree, layout::GPU_PROBE, inputs.host.gpu_probe, 0o755),
+        false => Ok(()),
+    }
+}
+
+fn write_state_tools(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    let target = Path::new(layout::STATE_TOOLS.trim_start_matches('/'));
+    Ok(libraries::copy(
+        &STATE_TOOLS,
+        &inputs.tools.root(),
+        tree,
+        target,
+    )?)
+}
+
+/// What any appliance may need of this kernel, and what the profile asks for by name.
+fn write_modules(tree: &Tree, inputs: &Inputs<'_>, kernel: &KernelTree) -> Result<(), LayerError> {
+    let modules = Modules::open(&kernel.modules)?;
+    let mut names = modules.available(ROOT);
+    names.extend(inputs.definition.profile.modules.iter().map(String::as_str));
+    let closure = modules.closure(&names)?;
+    let text: String = closure
+        .iter()
+        .map(|module| module.path.clone() + "\n")
+        .collect();
+    write(tree, layout::ROOT_MODULES, text.as_bytes(), 0o644)
+}
+
+fn write_mount_points(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    let volumes = inputs
+        .definition
+        .volumes
+        .iter()
+        .map(|volume| volume.path.as_str());
+    for path in volumes.chain([layout::STATE_DIR]) {
+        tree.directory(Path::new(path), Metadata::root(0o755))?;
+    }
+    Ok(())
+}
+
+fn write_identity(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    for (path, destination) in LINKS {
+        tree.symlink(
+            Path::new(path),
+            Path::new(destination),
+            Metadata::root(0o777),
+        )?;
+    }
+    let os_release = root.join("etc/os-release");
+    match os_release.is_symlink() || os_release.exists() {
+        true => Ok(()),
+        false => write(
+            tree,
+            "/etc/os-release",
+            os_release_text(inputs).as_bytes(),
+            0o644,
+        ),
+    }
+}
+
+/// Source: os-release(5).
+fn os_release_text(inputs: &Inputs<'_>) -> String {
+    let image = &inputs.definition.image;
+    let (name, version) = (&image.name, &image.version);
+    format!(
+        "NAME=\"{name}\"\nID=bedplate\nVERSION_ID=\"{version}\"\nIMAGE_ID=\"{name}\"\n\
+         IMAGE_VERSION=\"{version}\"\n"
+    )
+}
+
+fn write(tree: &Tree, path: &str, bytes: &[u8], mode: u32) -> Result<(), LayerError> {
+    let content: &mut dyn io::Read = &mut &*bytes;
+    Ok(tree.file(Path::new(path), content, Metadata::root(mode))?)
+}

@@ -1,0 +1,148 @@
+//! The layers `base` (the closure of the Essential packages) and `packages` (the rest).
+//!
+//! With `base.essential` dpkg itself unpacks and configures, so its database is the distribution's
+//! own and `dpkg --audit` finds nothing; without it packages are unpacked and no script runs.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use bedplate_contract::Digest;
+
+use super::{
+    EPOCH, Inputs, Layer, LayerError, dpkg,
+    step::{Key, Step},
+    tree::{Metadata, Tree},
+    unpack,
+};
+use crate::definition::File;
+
+/// Top-level directories of every root, with their modes; `sys` and `proc` are mount points.
+const DIRECTORIES: [(&str, u32); 17] = [
+    ("dev", 0o755),
+    ("etc", 0o755),
+    ("home", 0o755),
+    ("mnt", 0o755),
+    ("opt", 0o755),
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("srv", 0o755),
+    ("state", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("usr", 0o755),
+    ("var", 0o755),
+    ("var/lib", 0o755),
+    ("var/log", 0o755),
+    ("var/tmp", 0o1777),
+];
+
+/// The lowest layer: directories, and the Essential packages where they are asked for.
+pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
+    let debs = debs(inputs, Part::Base);
+    let key = package_key("layer base 1", &[], &debs);
+    let step = Step {
+        name: "base",
+        key: key.digest(),
+        store: inputs.store,
+    };
+    step.make(&[], |root| {
+        skeleton(root)?;
+        match inputs.definition.base.essential {
+            true => bootstrap(root, &paths(inputs, &debs)),
+            false => Ok(unpack::unpack(&paths(inputs, &debs), root)?),
+        }
+    })
+}
+
+/// All other packages, over the base.
+pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
+    let debs = debs(inputs, Part::Rest);
+    let early: Vec<&File> = early_files(inputs).collect();
+    let mut key = package_key("layer packages 1", below, &debs);
+    for file in &early {
+        let head = format!("{} {:o}", file.path, file.mode);
+        key = key.part(head.as_bytes()).part(&file.content);
+    }
+    let step = Step {
+        name: "packages",
+        key: key.digest(),
+        store: inputs.store,
+    };
+    step.make(below, |root| {
+        write_early(root, &early)?;
+        let debs = paths(inputs, &debs);
+        match inputs.definition.base.essential {
+            _ if debs.is_empty() => Ok(()),
+            true => dpkg::install(root, "packages", &debs),
+            false => Ok(unpack::unpack(&debs, root)?),
+        }
+    })
+}
+
+/// Which packages of the profile's set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Base,
+    Rest,
+}
+
+fn debs(inputs: &Inputs<'_>, part: Part) -> Vec<Digest> {
+    let set = inputs.lock.set(&inputs.definition.profile.name);
+    set.filter(|package| package.base == (part == Part::Base))
+        .map(|package| package.sha256)
+        .collect()
+}
+
+fn paths(inputs: &Inputs<'_>, debs: &[Digest]) -> Vec<PathBuf> {
+    debs.iter()
+        .map(|digest| inputs.store.blob(digest))
+        .collect()
+}
+
+fn package_key(step: &str, below: &[Layer], debs: &[Digest]) -> Key {
+    let key = Key::new(step).below(below).part(&EPOCH.to_le_bytes());
+    debs.iter()
+        .fold(key, |key, digest| key.part(digest.as_bytes()))
+}
+
+fn early_files<'a>(inputs: &Inputs<'a>) -> impl Iterator<Item = &'a File> {
+    let files = inputs.definition.files.iter();
+    files.filter(|file| file.before_configure)
+}
+
+/// The `config` layer writes them once more, with their owners, which may not exist yet.
+fn write_early(root: &Path, files: &[&File]) -> Result<(), LayerError> {
+    let tree = Tree::open(root)?;
+    for file in files {
+        let metadata = Metadata::root(file.mode);
+        tree.file(
+            Path::new(&file.path),
+            &mut file.content.as_slice(),
+            metadata,
+        )?;
+    }
+    Ok(())
+}
+
+fn skeleton(root: &Path) -> Result<(), LayerError> {
+    let tree = Tree::open(root)?;
+    for (path, mode) in DIRECTORIES {
+        tree.directory(Path::new(path), Metadata::root(mode))?;
+    }
+    Ok(unpack::skeleton(root)?)
+}
+
+/// dpkg needs itself, a shell and a C library to run: everything is unpacked first without it, and
+/// then once more by dpkg, which runs the scripts and writes its database.
+fn bootstrap(root: &Path, debs: &[PathBuf]) -> Result<(), LayerError> {
+    unpack::unpack(debs, root)?;
+    let tree = Tree::open(root)?;
+    for name in ["status", "available"] {
+        let path = Path::new("var/lib/dpkg").join(name);
+        tree.file(&path, &mut io::empty(), Metadata::root(0o644))?;
+    }
+    dpkg::install(root, "base", debs)
+}
