@@ -153,8 +153,7 @@ impl Accounts {
     /// # Errors
     /// The number is taken, or a group does not exist.
     pub fn add(&mut self, user: &User) -> Result<(), AccountError> {
-        self.add_passwd(user)?;
-        self.add_group(user)?;
+        self.add_alone(user)?;
         for group in &user.groups {
             self.group(group)?;
             self.group = with_member(&self.group, group, &user.name);
@@ -164,6 +163,15 @@ impl Accounts {
                 .map(|text| with_member(text, group, &user.name));
         }
         Ok(())
+    }
+
+    /// Adds a user with a group of the same name and number; supplementary groups may come later.
+    ///
+    /// # Errors
+    /// The number is taken.
+    pub fn add_alone(&mut self, user: &User) -> Result<(), AccountError> {
+        self.add_passwd(user)?;
+        self.add_group(user)
     }
 
     fn add_passwd(&mut self, user: &User) -> Result<(), AccountError> {

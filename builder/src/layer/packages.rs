@@ -11,7 +11,10 @@ use std::{
 use bedplate_contract::Digest;
 
 use super::{
-    EPOCH, Inputs, Layer, LayerError, dpkg,
+    EPOCH, Inputs, Layer, LayerError,
+    accounts::Accounts,
+    config::account,
+    dpkg,
     step::{Key, Step},
     tree::{Metadata, Tree},
     unpack,
@@ -66,6 +69,9 @@ pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, La
         let head = format!("{} {:o}", file.path, file.mode);
         key = key.part(head.as_bytes()).part(&file.content);
     }
+    for user in &inputs.definition.users {
+        key = key.part(format!("{user:?}").as_bytes());
+    }
     let step = Step {
         name: "packages",
         key: key.digest(),
@@ -76,7 +82,10 @@ pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, La
         let debs = paths(inputs, &debs);
         match inputs.definition.base.essential {
             _ if debs.is_empty() => Ok(()),
-            true => dpkg::install(root, "packages", &debs),
+            true => {
+                add_users(root, inputs)?;
+                dpkg::install(root, "packages", &debs)
+            }
             false => Ok(unpack::unpack(&debs, root)?),
         }
     })
@@ -125,6 +134,17 @@ fn write_early(root: &Path, files: &[&File]) -> Result<(), LayerError> {
         )?;
     }
     Ok(())
+}
+
+/// Users of the definition are there before the packages' scripts look for them, so that a user
+/// that a package would make (`postgres`) has the number of the definition, in every version.
+fn add_users(root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    let mut accounts = Accounts::load(root)?;
+    for user in &inputs.definition.users {
+        let added = accounts.add_alone(user);
+        added.map_err(|e| account(format!("user `{}`", user.name), e))?;
+    }
+    accounts.save(root)
 }
 
 fn skeleton(root: &Path) -> Result<(), LayerError> {
