@@ -1,0 +1,183 @@
+//! mkfs.xfs and xfs_repair of the image's own state-tools, each with a deadline.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use bedplate_contract::layout;
+use bedplate_sys::clock;
+
+/// Writes a few MiB, whatever the size of the disk.
+const MAKE: Duration = Duration::from_secs(120);
+/// Reads all metadata: some minutes on a large disk that is full of small files.
+const REPAIR: Duration = Duration::from_secs(900);
+/// How long a killed tool may take to vanish before it is left to the kernel.
+const KILL: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(5);
+
+/// Where a tool's words go: memory, so that it never waits for a reader.
+const LOG: &str = "/run/bedplate/state-tools.log";
+/// Bytes of its last words that an error repeats.
+const LAST_WORDS: usize = 300;
+
+/// Whether mkfs.xfs may write over what looks like a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// It may not.
+    No,
+    /// It may: what is there was never whole.
+    Yes,
+}
+
+/// A tool that did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// It could not be run.
+    #[error("running `{program}`")]
+    Run {
+        /// Path in the state-tools.
+        program: &'static str,
+        /// Cause.
+        source: io::Error,
+    },
+    /// It was killed.
+    #[error("`{program}` did not end within {} s", limit.as_secs())]
+    Late {
+        /// Path in the state-tools.
+        program: &'static str,
+        /// What it was given.
+        limit: Duration,
+    },
+    /// It failed.
+    #[error("`{program}` ended with {status}: {last_words}")]
+    Failed {
+        /// Path in the state-tools.
+        program: &'static str,
+        /// Its status.
+        status: ExitStatus,
+        /// The end of its output.
+        last_words: String,
+    },
+}
+
+/// Makes an XFS with reflinks, labelled `state`.
+///
+/// # Errors
+/// Any [`ToolError`]; a refusal of what looks like a file system among them.
+pub fn make_xfs(device: &Path, force: Force) -> Result<(), ToolError> {
+    // -K: nothing is discarded; on a thin or slow disk that takes minutes.
+    let mut arguments = vec!["-q", "-K", "-L", "state", "-m", "reflink=1"];
+    if force == Force::Yes {
+        arguments.push("-f");
+    }
+    run("usr/sbin/mkfs.xfs", &arguments, device, MAKE)
+}
+
+/// Repairs an XFS whose log is replayed.
+///
+/// # Errors
+/// Any [`ToolError`]; status 2 is a log that is not.
+pub fn repair_xfs(device: &Path) -> Result<(), ToolError> {
+    run("usr/sbin/xfs_repair", &[], device, REPAIR)
+}
+
+fn run(
+    program: &'static str,
+    arguments: &[&str],
+    device: &Path,
+    limit: Duration,
+) -> Result<(), ToolError> {
+    let failed = |source| ToolError::Run { program, source };
+    let mut command = loader(Path::new(layout::STATE_TOOLS), program);
+    command.args(arguments).arg(device).env_clear();
+    let log = open_log().map_err(failed)?;
+    command.stdin(Stdio::null());
+    command.stdout(log.try_clone().map_err(failed)?).stderr(log);
+    let mut child = command.spawn().map_err(failed)?;
+    let status = wait(&mut child, limit).map_err(failed)?;
+    match status {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(ToolError::Failed {
+            program,
+            status,
+            last_words: last_words(),
+        }),
+        None => Err(ToolError::Late { program, limit }),
+    }
+}
+
+/// The tools bring their own libraries: their loader runs them, whatever the root has.
+fn loader(tools: &Path, program: &str) -> Command {
+    let mut command = Command::new(tools.join("lib64/ld-linux-x86-64.so.2"));
+    let libraries = tools.join("usr/lib/x86_64-linux-gnu");
+    command.arg("--library-path").arg(libraries);
+    command.arg(tools.join(program));
+    command
+}
+
+/// The status of `child`, or `None` once it was killed for being late.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    if let Some(status) = poll(child, limit)? {
+        return Ok(Some(status));
+    }
+    child.kill()?;
+    // One in an uninterruptible sleep stays; PID 1 reaps it whenever it ends.
+    poll(child, KILL).map(|_| None)
+}
+
+fn poll(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let end = clock::since_boot().saturating_add(limit);
+    loop {
+        match child.try_wait()? {
+            Some(status) => return Ok(Some(status)),
+            None if clock::since_boot() >= end => return Ok(None),
+            None => thread::sleep(POLL),
+        }
+    }
+}
+
+fn open_log() -> io::Result<File> {
+    let path = PathBuf::from(LOG);
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    File::create(path)
+}
+
+fn last_words() -> String {
+    let bytes = fs::read(LOG).unwrap_or_default();
+    let tail = bytes.get(bytes.len().saturating_sub(LAST_WORDS)..);
+    String::from_utf8_lossy(tail.unwrap_or_default())
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_tool_is_killed() {
+        let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
+        assert_eq!(wait(&mut child, Duration::from_millis(20)).unwrap(), None);
+        assert!(child.try_wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn the_loader_runs_the_tool() {
+        let command = loader(Path::new("/t"), "usr/sbin/mkfs.xfs");
+        let arguments: Vec<_> = command.get_args().collect();
+        assert_eq!(command.get_program(), "/t/lib64/ld-linux-x86-64.so.2");
+        assert_eq!(
+            arguments,
+            [
+                "--library-path",
+                "/t/usr/lib/x86_64-linux-gnu",
+                "/t/usr/sbin/mkfs.xfs"
+            ]
+        );
+    }
+}
