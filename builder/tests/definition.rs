@@ -92,3 +92,36 @@ fn unknown_names_of_images_and_profiles_have_neighbours() {
         assert!(text.contains(expected), "{text}");
     }
 }
+
+#[test]
+fn templates_and_environments_are_merged() {
+    let case = repository().join("tests/definition/every-key");
+    let definition = definition::load(&case, "profile", &case).unwrap();
+    let file = definition
+        .files
+        .iter()
+        .find(|file| file.path == "/etc/app/app.conf");
+    assert_eq!(file.unwrap().content, b"workers 4\ngpu on\n");
+
+    let service = |name: &str| definition.services.iter().find(|s| s.name == name).unwrap();
+    let one = &service("app@one").environment;
+    let expected = [
+        ("COLOUR", "blue"),
+        ("LOG_LEVEL", "INFO"),
+        ("NAME", "one"),
+        ("WORKERS", "4"),
+    ];
+    assert!(
+        one.iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .eq(expected)
+    );
+    assert_eq!(service("app@two").environment["COLOUR"], "red");
+    assert_eq!(service("app@two").run[2..], ["app.two", "--port", "8002"]);
+    assert!(!service("app@two").essential);
+    assert_eq!(definition.profile.sysctl["vm.swappiness"], "10");
+    assert_eq!(
+        definition.profile.sysctl["net.ipv4.ip_unprivileged_port_start"],
+        "80"
+    );
+}
