@@ -14,6 +14,7 @@ pub mod identity;
 pub mod meta;
 pub mod modules;
 pub mod mounts;
+pub mod network;
 pub mod secrets;
 pub mod stage1;
 pub mod state;

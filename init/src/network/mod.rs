@@ -1,0 +1,442 @@
+//! Loopback, and the first Ethernet link with a carrier: static or by DHCP.
+//!
+//! Never blocks: the event loop polls [`Network::fd`] until [`Network::deadline`] and calls
+//! [`Network::turn`], for as long as the machine runs; leases are renewed that way. At boot
+//! [`Network::wait`] does the same for a bounded time.
+
+pub mod dhcp;
+pub mod link;
+mod message;
+
+use std::{
+    io,
+    net::{Ipv4Addr, UdpSocket},
+    os::fd::{AsFd, BorrowedFd},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use bedplate_contract::appliance::{self, NetworkMode};
+use bedplate_sys::{clock, netlink, packet};
+
+use crate::{
+    console,
+    durable::{self, DurableError},
+    identity::{self, RandomError},
+};
+use dhcp::{Action, Dhcp, Identity, Lease};
+use link::Link;
+
+/// Event of a link that has its address: `link`, `address`, `gateway`.
+pub const UP: &str = "network.up";
+/// Event of a link that lost its address: `link`, `address`.
+pub const DOWN: &str = "network.down";
+
+const SYS_NET: &str = "/sys/class/net";
+/// What `/etc/resolv.conf` of the root points to.
+const RESOLV_CONF: &str = "/run/resolv.conf";
+/// Between two looks for a link with carrier, while the boot waits and later.
+const LOOK: Duration = Duration::from_millis(50);
+const LOOK_LATER: Duration = Duration::from_secs(1);
+/// Until when since the start a link is looked for often.
+const HURRY: Duration = Duration::from_secs(30);
+/// Between two turns of [`Network::wait`].
+const POLL: Duration = Duration::from_millis(5);
+/// Packets taken in one turn: a flood must not hold the event loop.
+const PACKETS: usize = 32;
+
+/// A network that is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A socket.
+    #[error("opening a {what} socket")]
+    Socket {
+        /// Kind of socket.
+        what: &'static str,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A change of a link.
+    #[error("{what} of link `{link}`")]
+    Link {
+        /// What was being done.
+        what: &'static str,
+        /// Kernel name.
+        link: String,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Links cannot be listed.
+    #[error("listing links in `{SYS_NET}`")]
+    List(#[source] io::Error),
+    /// An address of the definition that the builder should have refused.
+    #[error("expected a numeric IPv4 {what}, found `{found}`")]
+    Address {
+        /// `address with prefix`, `gateway` or `name server`.
+        what: &'static str,
+        /// As it is written.
+        found: String,
+    },
+    /// No seed.
+    #[error("preparing DHCP")]
+    Random(#[source] RandomError),
+    /// Name servers could not be written.
+    #[error("writing the name servers")]
+    Resolv(#[source] DurableError),
+}
+
+/// The network as it is driven by the event loop.
+#[derive(Debug)]
+pub struct Network {
+    netlink: netlink::Socket,
+    hostname: String,
+    state: State,
+    started: Duration,
+    next_look: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Loopback alone.
+    Off,
+    /// No link with a carrier yet.
+    Looking(Wanted),
+    /// A fixed address is set.
+    Fixed(Lease),
+    /// DHCP drives the link.
+    Dhcp(Box<Client>),
+}
+
+#[derive(Debug, Clone)]
+enum Wanted {
+    Fixed(Lease),
+    Dhcp,
+}
+
+#[derive(Debug)]
+struct Client {
+    link: Link,
+    dhcp: Dhcp,
+    socket: packet::Socket,
+    // Bound to the client's port while there is an address, so that the kernel does not tell the
+    // server that nobody listens.
+    unicast: Option<UdpSocket>,
+}
+
+impl Network {
+    /// Sets loopback and every Ethernet link up; the rest is done in turns.
+    ///
+    /// # Errors
+    /// No netlink socket; addresses that cannot be parsed. Links that do not come up are looked for
+    /// again.
+    pub fn start(wanted: &appliance::Network, now: Duration) -> Result<Self, NetworkError> {
+        let what = "netlink";
+        let netlink = netlink::Socket::open();
+        let netlink = netlink.map_err(|source| NetworkError::Socket { what, source })?;
+        let state = match &wanted.mode {
+            NetworkMode::None => State::Off,
+            NetworkMode::Dhcp => State::Looking(Wanted::Dhcp),
+            mode => State::Looking(Wanted::Fixed(fixed_lease(mode)?)),
+        };
+        let network = Self {
+            netlink,
+            hostname: wanted.hostname.clone(),
+            state,
+            started: now,
+            next_look: now,
+        };
+        write_resolv_conf(&[])?;
+        let loopback = link::set_up(&network.netlink, link::LOOPBACK);
+        loopback.map_err(failed("setting up", "lo"))?;
+        Ok(network)
+    }
+
+    /// Turns until there is an address, for at most `limit`; without DHCP or links it returns sooner
+    /// or later, never later than that.
+    ///
+    /// # Errors
+    /// The last failure, when there is no address at the end.
+    pub fn wait(&mut self, limit: Duration) -> Result<(), NetworkError> {
+        let end = clock::since_boot().saturating_add(limit);
+        let mut result = Ok(());
+        while !self.is_settled() && clock::since_boot() < end {
+            if let Err(error) = self.turn(clock::since_boot()) {
+                result = Err(error);
+            }
+            thread::sleep(POLL);
+        }
+        if self.is_settled() { Ok(()) } else { result }
+    }
+
+    /// Whether there is nothing to wait for: an address is set, or none is wanted.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Off) || self.lease().is_some()
+    }
+
+    /// What to poll for reading; `None` while there is nothing to read.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Dhcp(client) => Some(client.socket.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// When the next turn is due, since the kernel started; `None` for never.
+    pub fn deadline(&self) -> Option<Duration> {
+        match &self.state {
+            State::Off | State::Fixed(_) => None,
+            State::Looking(_) => Some(self.next_look),
+            State::Dhcp(client) => Some(client.dhcp.deadline()),
+        }
+    }
+
+    /// `a.b.c.d/prefix`, when there is one.
+    pub fn address(&self) -> Option<String> {
+        let lease = self.lease()?;
+        Some(format!("{}/{}", lease.address, lease.prefix))
+    }
+
+    fn lease(&self) -> Option<&Lease> {
+        match &self.state {
+            State::Off | State::Looking(_) => None,
+            State::Fixed(lease) => Some(lease),
+            State::Dhcp(client) => client.dhcp.lease(),
+        }
+    }
+
+    /// Takes what can be read and does what is due. Returns at once; after it the deadline lies in
+    /// the future.
+    ///
+    /// # Errors
+    /// What went wrong now; the network goes on and tries again by itself.
+    pub fn turn(&mut self, now: Duration) -> Result<(), NetworkError> {
+        match &mut self.state {
+            State::Off | State::Fixed(_) => Ok(()),
+            State::Looking(wanted) => {
+                let wanted = wanted.clone();
+                self.look(wanted, now)
+            }
+            State::Dhcp(client) => client.turn(&self.netlink, now),
+        }
+    }
+
+    /// Sets links up until one has a carrier.
+    fn look(&mut self, wanted: Wanted, now: Duration) -> Result<(), NetworkError> {
+        if now < self.next_look {
+            return Ok(());
+        }
+        let hurry = now < self.started.saturating_add(HURRY);
+        let pause = if hurry { LOOK } else { LOOK_LATER };
+        self.next_look = now.saturating_add(pause);
+        let links = link::list(Path::new(SYS_NET)).map_err(NetworkError::List)?;
+        for link in links.iter().filter(|link| !link.has_carrier) {
+            let up = link::set_up(&self.netlink, link.index);
+            up.map_err(failed("setting up", &link.name))?;
+        }
+        match links.into_iter().find(|link| link.has_carrier) {
+            Some(link) => self.take(link, wanted, now),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, link: Link, wanted: Wanted, now: Duration) -> Result<(), NetworkError> {
+        match wanted {
+            Wanted::Fixed(lease) => {
+                configure(&self.netlink, &link, &lease)?;
+                self.state = State::Fixed(lease);
+                Ok(())
+            }
+            Wanted::Dhcp => {
+                let mut client = Box::new(Client::new(link, &self.hostname, now)?);
+                let result = client.turn(&self.netlink, now);
+                self.state = State::Dhcp(client);
+                result
+            }
+        }
+    }
+}
+
+impl Client {
+    fn new(link: Link, hostname: &str, now: Duration) -> Result<Self, NetworkError> {
+        let what = "packet";
+        let socket = packet::Socket::open(link.index);
+        let socket = socket.map_err(|source| NetworkError::Socket { what, source })?;
+        let identity = Identity {
+            mac: link.mac,
+            hostname: hostname.to_owned(),
+            seed: u64::from_ne_bytes(identity::bytes().map_err(NetworkError::Random)?),
+        };
+        Ok(Self {
+            link,
+            dhcp: Dhcp::new(identity, now),
+            socket,
+            unicast: None,
+        })
+    }
+
+    fn turn(&mut self, netlink: &netlink::Socket, now: Duration) -> Result<(), NetworkError> {
+        let mut actions = Vec::new();
+        let mut received = Ok(());
+        for _ in 0..PACKETS {
+            match self.socket.receive() {
+                Ok(None) => break,
+                Ok(Some(datagram)) => {
+                    if let Some(message) = message::unwrap(&datagram) {
+                        actions.extend(self.dhcp.on_packet(now, message));
+                    }
+                }
+                Err(error) => {
+                    received = Err(failed("receiving", &self.link.name)(error));
+                    break;
+                }
+            }
+        }
+        actions.extend(self.dhcp.on_timer(now));
+        // Every action is tried: a lost packet is sent again, a lost address is not.
+        let done = actions.iter().map(|action| self.perform(netlink, action));
+        done.fold(received, Result::and)
+    }
+
+    fn perform(&mut self, netlink: &netlink::Socket, action: &Action) -> Result<(), NetworkError> {
+        let sending = failed("sending", &self.link.name);
+        match action {
+            Action::Broadcast(source, message) => {
+                let datagram = message::wrap(*source, message);
+                self.socket.broadcast(&datagram).map_err(sending)
+            }
+            Action::Unicast(server, message) => self.send(*server, message).map_err(sending),
+            Action::Configure(lease) => {
+                let result = configure(netlink, &self.link, lease);
+                self.unicast = listen(lease.address).ok();
+                result
+            }
+            Action::Deconfigure(lease) => {
+                self.unicast = None;
+                deconfigure(netlink, &self.link, lease)
+            }
+        }
+    }
+
+    fn send(&self, server: Ipv4Addr, message: &[u8]) -> io::Result<()> {
+        let socket = self.unicast.as_ref();
+        let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
+        socket.send_to(message, (server, 67)).map(drop)
+    }
+}
+
+/// Answers are read from the packet socket, which sees them too; this one's queue fills and stays so.
+fn listen(address: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind((address, 68))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn configure(netlink: &netlink::Socket, link: &Link, lease: &Lease) -> Result<(), NetworkError> {
+    // An MTU that the device refuses must not cost the address.
+    let mtu = lease.mtu.map_or(Ok(()), |mtu| {
+        let set = link::set_mtu(netlink, link.index, mtu);
+        set.map_err(failed("setting the MTU", &link.name))
+    });
+    let added = link::add_address(netlink, link.index, lease.address, lease.prefix);
+    added.map_err(failed("setting the address", &link.name))?;
+    let mut event = console::event(UP)
+        .with("link", &link.name)
+        .with("address", format!("{}/{}", lease.address, lease.prefix));
+    if let Some(gateway) = lease.gateway {
+        let routed = link::set_default_route(netlink, link.index, gateway);
+        routed.map_err(failed("setting the default route", &link.name))?;
+        event = event.with("gateway", gateway);
+    }
+    console::emit(&event);
+    write_resolv_conf(&lease.nameservers).and(mtu)
+}
+
+/// The routes go with the address.
+fn deconfigure(netlink: &netlink::Socket, link: &Link, lease: &Lease) -> Result<(), NetworkError> {
+    let address = format!("{}/{}", lease.address, lease.prefix);
+    let event = console::event(DOWN).with("link", &link.name);
+    console::emit(&event.with("address", address));
+    let removed = link::remove_address(netlink, link.index, lease.address, lease.prefix);
+    removed.map_err(failed("removing the address", &link.name))?;
+    write_resolv_conf(&[])
+}
+
+fn write_resolv_conf(nameservers: &[Ipv4Addr]) -> Result<(), NetworkError> {
+    let lines = nameservers
+        .iter()
+        .map(|server| format!("nameserver {server}\n"));
+    let text: String = lines.collect();
+    let path = PathBuf::from(RESOLV_CONF);
+    durable::write(&path, text.as_bytes(), 0o644).map_err(NetworkError::Resolv)
+}
+
+fn fixed_lease(mode: &NetworkMode) -> Result<Lease, NetworkError> {
+    let NetworkMode::Static {
+        address,
+        gateway,
+        nameservers,
+    } = mode
+    else {
+        return Err(bad("address with prefix")(""));
+    };
+    let (ip, prefix) = address.split_once('/').unwrap_or((address, ""));
+    let prefix: u8 = prefix.parse().unwrap_or(u8::MAX);
+    if prefix > 32 {
+        return Err(bad("address with prefix")(address));
+    }
+    let servers = nameservers.iter().map(|text| parse("name server", text));
+    Ok(Lease {
+        address: parse("address with prefix", ip)?,
+        prefix,
+        gateway: gateway
+            .as_ref()
+            .map(|text| parse("gateway", text))
+            .transpose()?,
+        nameservers: servers.collect::<Result<_, _>>()?,
+        mtu: None,
+    })
+}
+
+fn parse(what: &'static str, text: &str) -> Result<Ipv4Addr, NetworkError> {
+    text.parse().map_err(|_| bad(what)(text))
+}
+
+fn bad(what: &'static str) -> impl Fn(&str) -> NetworkError {
+    move |found| NetworkError::Address {
+        what,
+        found: found.to_owned(),
+    }
+}
+
+fn failed(what: &'static str, link: &str) -> impl FnOnce(io::Error) -> NetworkError {
+    let link = link.to_owned();
+    move |source| NetworkError::Link { what, link, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(address: &str, gateway: Option<&str>) -> Result<Lease, NetworkError> {
+        fixed_lease(&NetworkMode::Static {
+            address: address.to_owned(),
+            gateway: gateway.map(str::to_owned),
+            nameservers: vec!["192.0.2.53".to_owned()],
+        })
+    }
+
+    #[test]
+    fn fixed_addresses_are_parsed() {
+        let lease = fixed("192.0.2.7/24", Some("192.0.2.1")).unwrap();
+        assert_eq!(
+            (lease.address, lease.prefix),
+            (Ipv4Addr::new(192, 0, 2, 7), 24)
+        );
+        assert_eq!(lease.gateway, Some(Ipv4Addr::new(192, 0, 2, 1)));
+        for address in ["192.0.2.7", "192.0.2.7/33", "host/24", ""] {
+            assert!(fixed(address, None).is_err(), "{address}");
+        }
+        assert!(fixed("192.0.2.7/24", Some("gw")).is_err());
+    }
+}
