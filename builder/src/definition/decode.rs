@@ -9,7 +9,7 @@ use std::{cell::RefCell, ops::Range, sync::Arc};
 
 use toml::{
     Spanned,
-    de::{DeTable, DeValue},
+    de::{DeString, DeTable, DeValue},
 };
 
 use super::{
@@ -250,11 +250,10 @@ impl<'a> Table<'a> {
     }
 
     fn pairs(&self) -> Vec<(At<String>, At<String>)> {
-        let pair = |(key, value): (&Spanned<_>, _)| {
-            let text: &str =
-                std::borrow::Borrow::<std::borrow::Cow<'_, str>>::borrow(key.get_ref());
-            let scalar = self.scalar(text, value)?;
-            Some((self.source.at(text.to_owned(), key.span()), scalar))
+        let pair = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+            let name = key.get_ref().to_string();
+            let scalar = self.scalar(&name, value)?;
+            Some((self.source.at(name, key.span()), scalar))
         };
         self.entries.iter().filter_map(pair).collect()
     }

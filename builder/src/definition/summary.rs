@@ -93,7 +93,7 @@ fn describe(service: &Service) -> String {
     words.extend((!service.essential).then(|| "optional".to_owned()));
     words.extend(service.ready.as_ref().map(|probe| check(&probe.check)));
     if !service.requires.is_empty() {
-        words.push(format!("after {}", service.requires.join(" ")));
+        words.push(format!("requires {}", service.requires.join(" ")));
     }
     words.join(", ")
 }
