@@ -6,15 +6,18 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod decide;
 pub mod disk;
 pub mod durable;
 pub mod esp;
 pub mod hardware;
 pub mod identity;
+pub mod log;
 pub mod meta;
 pub mod modules;
 pub mod mounts;
 pub mod network;
+pub mod probe;
 pub mod secrets;
 pub mod stage1;
 pub mod state;

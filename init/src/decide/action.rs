@@ -1,0 +1,81 @@
+//! What `init` is to do: the only output of [`super::decide`].
+
+use bedplate_contract::{
+    control::{Reply, ServiceStatus},
+    event,
+};
+
+use super::{How, ProbeKind, ServiceId};
+
+/// One effect on the world.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Make the process; answered by `Started` or `StartFailed`.
+    Start {
+        /// Whose.
+        service: ServiceId,
+        /// Number of this run, counted from 1.
+        run: u32,
+    },
+    /// Send a signal to the process.
+    Signal {
+        /// Whose.
+        service: ServiceId,
+        /// Number of the signal.
+        signal: i32,
+    },
+    /// Kill every process that the service ever made.
+    Kill {
+        /// Whose.
+        service: ServiceId,
+    },
+    /// `POST` to the stop endpoint; answered by `StopPosted`.
+    PostStop {
+        /// Whose.
+        service: ServiceId,
+        /// The run that is asked.
+        run: u32,
+    },
+    /// Run one check; answered by `Probed`.
+    Probe {
+        /// Whose.
+        service: ServiceId,
+        /// The run that is asked.
+        run: u32,
+        /// Which probe.
+        probe: ProbeKind,
+    },
+    /// End the checks in flight; none of them answers any more.
+    CancelProbes {
+        /// Whose.
+        service: ServiceId,
+    },
+    /// Tell it on the console.
+    Emit(event::Event),
+    /// Drop the counter of the entry; answered by `Blessed`.
+    Bless,
+    /// Take the tries of the entry away; answered by `MarkedBad`.
+    MarkBad,
+    /// Keep a report of this boot.
+    Report(Verdict),
+    /// Answer an operator.
+    Reply {
+        /// Who waits.
+        client: u64,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Unmount, sync and go; every service has ended.
+    End(How),
+}
+
+/// How the boot went, for the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// `blessed`, `gate-failed` or `degraded`.
+    pub outcome: &'static str,
+    /// Why, when it is a bad one.
+    pub reason: Option<String>,
+    /// Services that were not ready.
+    pub services: Vec<ServiceStatus>,
+}

@@ -1,0 +1,108 @@
+//! The end: everything is stopped in the reverse of its order, then the machine goes.
+
+use bedplate_contract::{
+    control::{BootState, Reply},
+    event::name,
+};
+
+use super::{
+    Action, How, ServiceId, State, TransitionError, Turn,
+    service::{Phase, Unit},
+    stop::Then,
+};
+
+/// A machine that goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Down {
+    /// Services are being stopped.
+    Stopping(How),
+    /// The last action was given.
+    Ended,
+}
+
+impl State {
+    /// Begins the end; a second request changes nothing.
+    pub(super) fn go_down(&mut self, how: How, turn: &mut Turn) {
+        if self.down.is_some() {
+            return;
+        }
+        self.boot = BootState::Stopping;
+        self.down = Some(Down::Stopping(how));
+        turn.ending = true;
+        self.bless_again = None;
+        turn.emit(turn.line(name::SHUTDOWN).with("how", how));
+        for unit in &mut self.units {
+            if matches!(unit.phase, Phase::Waiting | Phase::Backoff(_)) {
+                unit.phase = Phase::Stopped;
+            }
+        }
+    }
+
+    /// Stops what nothing alive depends on; ends when nothing is alive.
+    pub(super) fn step_down(&mut self, turn: &mut Turn) {
+        let Some(Down::Stopping(how)) = self.down else {
+            return;
+        };
+        if !self.units.iter().any(Unit::is_alive) {
+            self.down = Some(Down::Ended);
+            return turn.act(Action::End(how));
+        }
+        for at in 0..self.units.len() {
+            if self.may_stop(&self.units[at]) {
+                self.units[at].stop(Then::Stay, turn);
+            }
+        }
+    }
+
+    fn may_stop(&self, unit: &Unit) -> bool {
+        let asked = matches!(unit.phase, Phase::Stopping(_));
+        unit.run.is_some() && !asked && !self.has_live_dependant(&unit.spec.name)
+    }
+
+    fn has_live_dependant(&self, name: &str) -> bool {
+        self.units.iter().any(|unit| {
+            let mut earlier = unit.spec.requires.iter().chain(&unit.spec.after);
+            unit.is_alive() && earlier.any(|other| other == name)
+        })
+    }
+
+    /// Stops and starts a service for an operator.
+    pub(super) fn restart(
+        &mut self,
+        id: ServiceId,
+        client: u64,
+        turn: &mut Turn,
+    ) -> Result<(), TransitionError> {
+        let refused = self.cannot_restart();
+        let unit = self.unit(id)?;
+        let reply = match (refused, &unit.phase) {
+            (Some(reason), _) => refuse(reason),
+            (None, Phase::Waiting) => refuse(unit.because.as_deref().unwrap_or("it is waiting")),
+            (None, Phase::Stopping(_)) => refuse("it is stopping"),
+            (None, _) if unit.run.is_some() => {
+                unit.stop(Then::StartAfresh, turn);
+                Reply::Done
+            }
+            (None, _) => {
+                unit.renew();
+                Reply::Done
+            }
+        };
+        turn.act(Action::Reply { client, reply });
+        Ok(())
+    }
+
+    const fn cannot_restart(&self) -> Option<&'static str> {
+        match self.boot {
+            BootState::Starting => Some("the services are not started yet"),
+            BootState::Stopping => Some("the machine goes down"),
+            BootState::Gating | BootState::Healthy | BootState::Degraded => None,
+        }
+    }
+}
+
+fn refuse(reason: &str) -> Reply {
+    Reply::Refused {
+        reason: reason.to_owned(),
+    }
+}

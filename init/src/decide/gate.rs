@@ -1,0 +1,214 @@
+//! When a boot is good, and what follows when it is not (DESIGN 6).
+
+use bedplate_contract::{control::BootState, event::name};
+
+use super::{
+    Action, Entry, Fallback, How, State, TransitionError, Turn, Verdict, service::Phase, status,
+};
+
+/// Milliseconds after which a failed blessing is tried again.
+///
+/// Long enough for an ESP that is checked or full to be seen to, short against the next reboot.
+const BLESS_AGAIN_MS: u64 = 30_000;
+
+/// Where the gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Some essential service is not ready.
+    Pending,
+    /// All essential services are ready since this time.
+    Stable(u64),
+    /// They stayed so; never left again.
+    Passed,
+    /// They did not; never left again.
+    Failed,
+}
+
+/// Why the gate fails.
+struct Failure {
+    reason: String,
+    /// Services at fault.
+    services: Vec<String>,
+}
+
+impl State {
+    /// When the gate next needs a tick.
+    pub(super) fn gate_deadline(&self) -> Option<u64> {
+        if self.boot != BootState::Gating {
+            return None;
+        }
+        match self.gate {
+            Gate::Pending => Some(self.gate_end()),
+            Gate::Stable(since) => Some(self.gate_end().min(self.stable_at(since))),
+            Gate::Passed | Gate::Failed => None,
+        }
+    }
+
+    fn gate_end(&self) -> u64 {
+        self.born.saturating_add(self.appliance.gate.deadline_ms)
+    }
+
+    fn stable_at(&self, since: u64) -> u64 {
+        since.saturating_add(self.appliance.gate.stable_for_ms)
+    }
+
+    /// Asks the gate, while it is open.
+    pub(super) fn step_gate(&mut self, turn: &mut Turn) {
+        if self.boot != BootState::Gating || matches!(self.gate, Gate::Passed | Gate::Failed) {
+            return;
+        }
+        self.gate = match (self.all_essential_good(), self.gate) {
+            (true, Gate::Stable(since)) => Gate::Stable(since),
+            (true, _) => Gate::Stable(turn.now),
+            (false, _) => Gate::Pending,
+        };
+        let stable_at = match self.gate {
+            Gate::Stable(since) => Some(self.stable_at(since)),
+            _ => None,
+        };
+        if let Some(failure) = self.fault() {
+            self.fail_gate(failure, turn);
+        } else if stable_at.is_some_and(|at| at <= turn.now && at <= self.gate_end()) {
+            self.pass_gate(turn);
+        } else if self.gate_end() <= turn.now {
+            self.fail_gate(self.overdue(), turn);
+        }
+    }
+
+    fn all_essential_good(&self) -> bool {
+        let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
+        essential.all(super::service::Unit::is_good)
+    }
+
+    /// What makes it pointless to wait for the deadline.
+    fn fault(&self) -> Option<Failure> {
+        if let Some(fault) = self.facts.faults.first() {
+            return Some(Failure {
+                reason: fault.clone(),
+                services: Vec::new(),
+            });
+        }
+        let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
+        let unit = essential.find(|unit| self.is_given_up(unit))?;
+        let lost = self.given_up_requirement(unit).unwrap_or(unit);
+        let name = &lost.spec.name;
+        let because = lost.because.as_deref().unwrap_or("it was stopped");
+        Some(Failure {
+            reason: format!("service `{name}` failed: {because}"),
+            services: vec![name.clone()],
+        })
+    }
+
+    fn overdue(&self) -> Failure {
+        let essential = self.units.iter().filter(|unit| unit.spec.essential);
+        let late = essential.filter(|unit| !unit.is_good());
+        let services: Vec<_> = late.map(|unit| unit.spec.name.clone()).collect();
+        let seconds = self.appliance.gate.deadline_ms as f64 / 1000.0;
+        let what = match services.as_slice() {
+            [] => "the services did not stay ready long enough".to_owned(),
+            names => format!("not ready: {}", names.join(", ")),
+        };
+        Failure {
+            reason: format!("{what} within {seconds} s"),
+            services,
+        }
+    }
+
+    fn pass_gate(&mut self, turn: &mut Turn) {
+        self.gate = Gate::Passed;
+        let ms = turn.now.saturating_sub(self.born);
+        turn.emit(turn.line(name::GATE_PASSED).with("ms", ms));
+        match self.facts.entry {
+            Entry::Trial => turn.act(Action::Bless),
+            Entry::Blessed | Entry::Container => self.become_healthy(turn),
+        }
+    }
+
+    fn become_healthy(&mut self, turn: &mut Turn) {
+        self.boot = BootState::Healthy;
+        turn.act(Action::Report(self.verdict("blessed", None)));
+        let line = turn.line(name::HEALTHY);
+        let line = line.with("version", &self.appliance.version);
+        turn.emit(line.with("ms", turn.now));
+    }
+
+    /// Takes the news of the blessing; one that failed is tried again.
+    pub(super) fn blessed(
+        &mut self,
+        outcome: Result<String, String>,
+        turn: &mut Turn,
+    ) -> Result<(), TransitionError> {
+        if self.gate != Gate::Passed || self.facts.entry != Entry::Trial {
+            return Err(TransitionError {
+                what: "unasked blessing".to_owned(),
+                state: status::boot_word(self.boot),
+            });
+        }
+        match outcome {
+            Ok(entry) => {
+                self.facts.entry = Entry::Blessed;
+                turn.emit(turn.line(name::BLESSED).with("entry", entry));
+                if self.boot == BootState::Gating {
+                    self.become_healthy(turn);
+                }
+            }
+            Err(error) => {
+                self.bless_again = Some(turn.now.saturating_add(BLESS_AGAIN_MS));
+                let line = turn.line(name::PHASE_FAILED).with("phase", "bless");
+                turn.emit(line.with("error", error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries a failed blessing again when its time has come.
+    pub(super) fn bless_late(&mut self, turn: &mut Turn) {
+        if self.bless_again.is_some_and(|at| at <= turn.now) {
+            self.bless_again = None;
+            if self.boot == BootState::Gating {
+                turn.act(Action::Bless);
+            }
+        }
+    }
+
+    /// Reports, takes the entry's tries, and leaves if there is somewhere to go.
+    ///
+    /// The report is written first: a power cut after it costs a try, one before it the reason.
+    fn fail_gate(&mut self, failure: Failure, turn: &mut Turn) {
+        self.gate = Gate::Failed;
+        let line = turn.line(name::GATE_FAILED).with("reason", &failure.reason);
+        turn.emit(line.with("services", failure.services.join(",")));
+        match (self.facts.entry, self.facts.fallback) {
+            (Entry::Container, _) => self.go_down(How::Exit(1), turn),
+            (Entry::Trial, Fallback::Present) => {
+                turn.act(Action::Report(
+                    self.verdict("gate-failed", Some(&failure.reason)),
+                ));
+                turn.act(Action::MarkBad);
+                self.go_down(How::Reboot, turn);
+            }
+            (Entry::Trial, Fallback::Absent) => {
+                self.degrade(&failure.reason, turn);
+                turn.act(Action::MarkBad);
+            }
+            // The loader would choose the same entry again: a reboot could only loop.
+            (Entry::Blessed, _) => self.degrade(&failure.reason, turn),
+        }
+    }
+
+    fn degrade(&mut self, reason: &str, turn: &mut Turn) {
+        self.boot = BootState::Degraded;
+        turn.act(Action::Report(self.verdict("degraded", Some(reason))));
+        turn.emit(turn.line(name::DEGRADED).with("reason", reason));
+    }
+
+    fn verdict(&self, outcome: &'static str, reason: Option<&str>) -> Verdict {
+        let units = self.units.iter();
+        let bad = units.filter(|unit| !unit.is_good() && unit.phase != Phase::Stopped);
+        Verdict {
+            outcome,
+            reason: reason.map(str::to_owned),
+            services: bad.map(super::service::Unit::status).collect(),
+        }
+    }
+}

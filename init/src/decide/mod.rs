@@ -1,0 +1,222 @@
+//! The pure core of PID 1: what happened goes in, what is to be done comes out.
+//!
+//! [`decide`] does no I/O, reads no clock and rolls no dice: the same state, time and event give
+//! the same actions. Time is in milliseconds since the kernel started. The rules are those of
+//! DESIGN 5 and 6 and of the field comments in `contract/service.rs`.
+
+mod action;
+mod backoff;
+mod down;
+mod event;
+mod gate;
+mod health;
+mod probe;
+mod service;
+mod status;
+mod stop;
+mod waiting;
+
+use std::rc::Rc;
+
+use bedplate_contract::{Appliance, control::BootState, event as line};
+
+pub use action::{Action, Verdict};
+pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How};
+pub use probe::ProbeKind;
+
+use down::Down;
+use gate::Gate;
+use service::Unit;
+
+/// A service, by its place in the appliance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub usize);
+
+/// An event that cannot happen in the state; it is logged and changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} in state `{state}`")]
+pub struct TransitionError {
+    /// The event, in words.
+    pub what: String,
+    /// The state that does not know it.
+    pub state: &'static str,
+}
+
+/// Everything that PID 1 knows of the appliance.
+#[derive(Debug, Clone)]
+pub struct State {
+    appliance: Rc<Appliance>,
+    units: Vec<Unit>,
+    boot: BootState,
+    gate: Gate,
+    facts: Facts,
+    down: Option<Down>,
+    /// When PID 1 started.
+    born: u64,
+    /// Where jitter comes from.
+    seed: u64,
+    /// When blessing is tried again.
+    bless_again: Option<u64>,
+}
+
+/// One step of the core: its time, and the actions so far.
+struct Turn {
+    now: u64,
+    /// Where jitter comes from.
+    seed: u64,
+    /// Whether the machine goes down, so that nothing is started again.
+    ending: bool,
+    actions: Vec<Action>,
+}
+
+impl Turn {
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// An event line of this moment.
+    fn line(&self, name: &str) -> line::Event {
+        line::Event::new(self.now, name)
+    }
+
+    fn emit(&mut self, line: line::Event) {
+        self.act(Action::Emit(line));
+    }
+}
+
+/// Takes one event into the state and says what is to be done, in this order.
+///
+/// # Errors
+/// An event that cannot happen now; the state is as before.
+pub fn decide(state: &mut State, now: u64, event: Event) -> Result<Vec<Action>, TransitionError> {
+    let mut turn = Turn {
+        now,
+        seed: state.seed,
+        ending: state.down.is_some(),
+        actions: Vec::new(),
+    };
+    state.apply(event, &mut turn)?;
+    state.settle(&mut turn);
+    Ok(turn.actions)
+}
+
+impl State {
+    /// The state of an appliance whose PID 1 started at `born`; `seed` decides all jitter.
+    pub fn new(appliance: Rc<Appliance>, born: u64, seed: u64) -> Self {
+        let services = appliance.services.iter().cloned().enumerate();
+        let units = services
+            .map(|(at, spec)| Unit::new(ServiceId(at), spec))
+            .collect();
+        Self {
+            appliance,
+            units,
+            boot: BootState::Starting,
+            gate: Gate::Pending,
+            facts: Facts::default(),
+            down: None,
+            born,
+            seed,
+            bless_again: None,
+        }
+    }
+
+    /// Where the boot stands.
+    pub const fn boot(&self) -> BootState {
+        self.boot
+    }
+
+    /// The appliance that is run.
+    pub const fn appliance(&self) -> &Rc<Appliance> {
+        &self.appliance
+    }
+
+    /// The service called `name`.
+    pub fn find(&self, name: &str) -> Option<ServiceId> {
+        let mut services = self.appliance.services.iter();
+        services.position(|s| s.name == name).map(ServiceId)
+    }
+
+    /// When [`Event::Tick`] is next needed, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let units = self.units.iter().filter_map(Unit::deadline);
+        let gate = self.gate_deadline();
+        units.chain(gate).chain(self.bless_again).min()
+    }
+
+    fn apply(&mut self, event: Event, turn: &mut Turn) -> Result<(), TransitionError> {
+        match event {
+            Event::Begin(facts) => return self.begin(facts),
+            Event::Tick => self.tick(turn),
+            Event::Started { service, pid } => self.unit(service)?.started(pid, turn)?,
+            Event::StartFailed { service, reason } => {
+                self.unit(service)?.start_failed(&reason, turn)?;
+            }
+            Event::Exited { service, exit } => self.unit(service)?.exited(exit, turn)?,
+            Event::Probed {
+                service,
+                run,
+                check,
+            } => self.unit(service)?.probed(run, check, turn)?,
+            Event::StopPosted {
+                service,
+                run,
+                outcome,
+            } => self.unit(service)?.stop_posted(run, outcome, turn)?,
+            Event::Blessed(outcome) => self.blessed(outcome, turn)?,
+            Event::MarkedBad(outcome) => marked_bad(outcome, turn),
+            Event::Restart { service, client } => self.restart(service, client, turn)?,
+            Event::Down(how) => self.go_down(how, turn),
+        }
+        Ok(())
+    }
+
+    fn unit(&mut self, id: ServiceId) -> Result<&mut Unit, TransitionError> {
+        self.units.get_mut(id.0).ok_or_else(|| TransitionError {
+            what: format!("event of service {}", id.0),
+            state: "unknown",
+        })
+    }
+
+    fn begin(&mut self, facts: Facts) -> Result<(), TransitionError> {
+        if self.boot != BootState::Starting {
+            return Err(TransitionError {
+                what: "second begin".to_owned(),
+                state: status::boot_word(self.boot),
+            });
+        }
+        self.facts = facts;
+        self.boot = BootState::Gating;
+        Ok(())
+    }
+
+    /// Does what follows from the state alone, whatever event led to it.
+    ///
+    /// The gate is asked before anything is started, so that a failed one starts nothing.
+    fn settle(&mut self, turn: &mut Turn) {
+        self.step_gate(turn);
+        match self.boot {
+            BootState::Starting => {}
+            BootState::Stopping => self.step_down(turn),
+            BootState::Gating | BootState::Healthy | BootState::Degraded => self.step_waiting(turn),
+        }
+    }
+
+    fn tick(&mut self, turn: &mut Turn) {
+        for unit in &mut self.units {
+            unit.tick(turn);
+        }
+        self.bless_late(turn);
+    }
+}
+
+/// Tells how marking the entry went; a failure is left to the boot counter.
+fn marked_bad(outcome: Result<String, String>, turn: &mut Turn) {
+    let line = match outcome {
+        Ok(entry) => turn.line(line::name::MARKED_BAD).with("entry", entry),
+        Err(error) => turn
+            .line(line::name::PHASE_FAILED)
+            .with("phase", "mark-bad")
+            .with("error", error),
+    };
+    turn.emit(line);
+}

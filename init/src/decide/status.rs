@@ -1,0 +1,54 @@
+//! The state in the words of the control protocol.
+
+use bedplate_contract::control::{BootState, ServiceStatus};
+
+use super::{
+    State,
+    service::{Phase, Unit},
+};
+
+impl State {
+    /// Every service as it is now, in start order.
+    pub fn services(&self) -> Vec<ServiceStatus> {
+        self.units.iter().map(Unit::status).collect()
+    }
+}
+
+impl Unit {
+    /// The state in one word.
+    pub(super) const fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Waiting => "waiting",
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Unready => "unready",
+            Phase::Backoff(_) => "backoff",
+            Phase::Done => "done",
+            Phase::Failed => "failed",
+            Phase::Stopping(_) => "stopping",
+            Phase::Stopped => "stopped",
+        }
+    }
+
+    pub(super) fn status(&self) -> ServiceStatus {
+        ServiceStatus {
+            name: self.spec.name.clone(),
+            state: self.word().to_owned(),
+            essential: self.spec.essential,
+            pid: self.run.as_ref().map(|run| run.pid),
+            restarts: self.starts.saturating_sub(1),
+            because: self.because.clone(),
+        }
+    }
+}
+
+/// The word for where a boot stands.
+pub(super) const fn boot_word(boot: BootState) -> &'static str {
+    match boot {
+        BootState::Starting => "starting",
+        BootState::Gating => "gating",
+        BootState::Healthy => "healthy",
+        BootState::Degraded => "degraded",
+        BootState::Stopping => "stopping",
+    }
+}

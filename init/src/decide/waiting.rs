@@ -1,0 +1,118 @@
+//! What a service waits for, and why.
+
+use std::fmt;
+
+use bedplate_contract::event::name;
+
+use super::{
+    State, Turn,
+    service::{Phase, Unit},
+};
+
+/// What holds a service back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Blocker {
+    /// A service, or a secret.
+    on: String,
+    /// What that is doing.
+    why: String,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting for {} because it is {}", self.on, self.why)
+    }
+}
+
+impl State {
+    /// Starts what may start; tells of what may not, once per change.
+    pub(super) fn step_waiting(&mut self, turn: &mut Turn) {
+        for at in 0..self.units.len() {
+            if self.units[at].phase != Phase::Waiting {
+                continue;
+            }
+            match self.blocker(&self.units[at]) {
+                None => self.units[at].start(turn),
+                Some(blocker) => self.units[at].hold(blocker, turn),
+            }
+        }
+    }
+
+    fn blocker(&self, unit: &Unit) -> Option<Blocker> {
+        self.missing_secret(unit)
+            .or_else(|| self.not_ready(unit))
+            .or_else(|| self.not_started(unit))
+    }
+
+    fn missing_secret(&self, unit: &Unit) -> Option<Blocker> {
+        let variables = unit.spec.secret_environment.values();
+        let mut needed = unit.spec.secrets.iter().chain(variables);
+        let name = needed.find(|name| self.facts.missing_secrets.contains(*name))?;
+        Some(Blocker {
+            on: format!("secret {name}"),
+            why: "not provisioned".to_owned(),
+        })
+    }
+
+    fn not_ready(&self, unit: &Unit) -> Option<Blocker> {
+        let mut required = unit.spec.requires.iter();
+        required.find_map(|name| {
+            let other = self.named(name);
+            let good = other.is_some_and(Unit::is_good);
+            (!good).then(|| Blocker::new(name, other))
+        })
+    }
+
+    fn not_started(&self, unit: &Unit) -> Option<Blocker> {
+        let mut earlier = unit.spec.after.iter().filter_map(|name| self.named(name));
+        earlier
+            .find(|other| other.starts == 0 && !self.is_given_up(other))
+            .map(|other| Blocker::new(&other.spec.name, Some(other)))
+    }
+
+    /// Whether nothing but an operator can make the service ready.
+    pub(super) fn is_given_up(&self, unit: &Unit) -> bool {
+        match unit.phase {
+            Phase::Failed | Phase::Stopped => true,
+            // The graph has no cycle, so this ends.
+            Phase::Waiting => self.given_up_requirement(unit).is_some(),
+            _ => false,
+        }
+    }
+
+    /// The first required service that is given up.
+    pub(super) fn given_up_requirement<'a>(&'a self, unit: &'a Unit) -> Option<&'a Unit> {
+        let mut required = unit
+            .spec
+            .requires
+            .iter()
+            .filter_map(|name| self.named(name));
+        required.find(|other| self.is_given_up(other))
+    }
+
+    fn named(&self, name: &str) -> Option<&Unit> {
+        self.units.iter().find(|unit| unit.spec.name == name)
+    }
+}
+
+impl Blocker {
+    fn new(name: &str, unit: Option<&Unit>) -> Self {
+        Self {
+            on: name.to_owned(),
+            why: unit.map_or("unknown", Unit::word).to_owned(),
+        }
+    }
+}
+
+impl Unit {
+    fn hold(&mut self, blocker: Blocker, turn: &mut Turn) {
+        if self.blocker.as_ref() == Some(&blocker) {
+            return;
+        }
+        let line = turn.line(name::SERVICE_WAITING);
+        let line = line.with("name", &self.spec.name).with("for", &blocker.on);
+        turn.emit(line.with("because", &blocker.why));
+        self.because = Some(blocker.to_string());
+        self.blocker = Some(blocker);
+    }
+}

@@ -1,0 +1,232 @@
+//! Checks in flight: each a small machine that the event loop drives and that never blocks.
+//!
+//! [`Checks::begin`] starts one, [`Checks::watch`] names what it waits for, [`Checks::advance`] and
+//! [`Checks::expire`] drive it, and each ends as exactly one [`Ended`]. Counting and thresholds are
+//! the core's ([`crate::decide`]).
+
+mod connect;
+mod http;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::BorrowedFd,
+};
+
+use bedplate_sys::{
+    poll::Interest,
+    process::{self, Ended as ProcessEnd},
+};
+
+use crate::decide::{ProbeKind, ServiceId};
+use connect::Connecting;
+use http::Exchange;
+
+/// Why a check is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A probe asked.
+    Probe(ProbeKind),
+    /// The service is asked to end.
+    Stop,
+}
+
+/// Who asked for a check, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// Whose check.
+    pub service: ServiceId,
+    /// Of which run.
+    pub run: u32,
+    /// For what.
+    pub purpose: Purpose,
+}
+
+/// A check that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Who asked.
+    pub asker: Asker,
+    /// Whether it is good; an error says why not.
+    pub outcome: Result<(), String>,
+}
+
+/// What a check does.
+#[derive(Debug)]
+pub enum Method {
+    /// Connects.
+    Tcp(SocketAddr),
+    /// Connects, sends this request and reads the status line.
+    Http(SocketAddr, Vec<u8>),
+    /// A process that was made for it; exit 0 is good.
+    Exec(u32),
+}
+
+/// All checks in flight.
+#[derive(Debug, Default)]
+pub struct Checks {
+    running: Vec<Check>,
+}
+
+#[derive(Debug)]
+struct Check {
+    asker: Asker,
+    deadline: u64,
+    machine: Machine,
+}
+
+#[derive(Debug)]
+enum Machine {
+    Tcp(Connecting),
+    Http(Exchange),
+    Exec(u32),
+}
+
+impl Checks {
+    /// Begins a check that must end by `deadline`; one that ends at once is returned.
+    pub fn begin(&mut self, asker: Asker, method: Method, deadline: u64) -> Option<Ended> {
+        let machine = match method {
+            Method::Tcp(address) => Connecting::begin(address).map(Machine::Tcp),
+            Method::Http(address, request) => Exchange::begin(address, request).map(Machine::Http),
+            Method::Exec(pid) => Ok(Machine::Exec(pid)),
+        };
+        match machine {
+            Err(error) => Some(Ended {
+                asker,
+                outcome: Err(error.to_string()),
+            }),
+            Ok(machine) => {
+                self.running.push(Check {
+                    asker,
+                    deadline,
+                    machine,
+                });
+                None
+            }
+        }
+    }
+
+    /// The descriptors that checks wait for, each with the place of its check.
+    pub fn watch(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>, Interest)> {
+        let places = self.running.iter().enumerate();
+        places.filter_map(|(at, check)| {
+            let (fd, interest) = match &check.machine {
+                Machine::Tcp(connecting) => connecting.watch(),
+                Machine::Http(exchange) => exchange.watch(),
+                Machine::Exec(_) => return None,
+            };
+            Some((at, fd, interest))
+        })
+    }
+
+    /// Drives the checks at `places`, as [`Self::watch`] numbered them.
+    pub fn advance(&mut self, places: &[usize]) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        // From the back, so that removing one does not renumber those to come.
+        for at in places.iter().rev() {
+            let outcome = self.running.get_mut(*at).and_then(Check::advance);
+            if let Some(outcome) = outcome {
+                let asker = self.running.swap_remove(*at).asker;
+                ended.push(Ended { asker, outcome });
+            }
+        }
+        ended
+    }
+
+    /// Ends the checks that are past their deadline, their processes too.
+    pub fn expire(&mut self, now: u64) -> Vec<Ended> {
+        let late = self.running.extract_if(.., |check| check.deadline <= now);
+        late.map(|check| {
+            check.end();
+            Ended {
+                asker: check.asker,
+                outcome: Err("no answer in time".to_owned()),
+            }
+        })
+        .collect()
+    }
+
+    /// Takes the end of a process; `None` when no check made it.
+    pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Ended> {
+        let made = |check: &Check| matches!(check.machine, Machine::Exec(own) if own == pid);
+        let at = self.running.iter().position(made)?;
+        let asker = self.running.swap_remove(at).asker;
+        let outcome = match end {
+            ProcessEnd::Status(0) => Ok(()),
+            ProcessEnd::Status(status) => Err(format!("exit status {status}")),
+            ProcessEnd::Signal(signal) => Err(format!("signal {signal}")),
+        };
+        Some(Ended { asker, outcome })
+    }
+
+    /// Ends all checks of a service; none of them is reported.
+    pub fn cancel(&mut self, service: ServiceId) {
+        let own = |check: &mut Check| check.asker.service == service;
+        self.running
+            .extract_if(.., own)
+            .for_each(|check| check.end());
+    }
+
+    /// When the next check is late.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.running.iter().map(|check| check.deadline).min()
+    }
+}
+
+impl Check {
+    /// One step; the outcome once there is one.
+    fn advance(&mut self) -> Option<Result<(), String>> {
+        let step = match &mut self.machine {
+            Machine::Tcp(connecting) => connecting.advance().map(|done| done.then_some(())),
+            Machine::Http(exchange) => exchange.advance().map(|status| status.map(|_| ())),
+            Machine::Exec(_) => Ok(None),
+        };
+        match step {
+            Ok(None) => None,
+            Ok(Some(())) => Some(self.judge()),
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        match &self.machine {
+            Machine::Http(exchange) => exchange.judge(),
+            Machine::Tcp(_) | Machine::Exec(_) => Ok(()),
+        }
+    }
+
+    /// Sockets end with the check; a process must be told. It leads a session of its own.
+    fn end(&self) {
+        if let Machine::Exec(pid) = self.machine {
+            // Nothing to kill means that it ended by itself and is reaped next.
+            let _ = process::kill_group(pid);
+        }
+    }
+}
+
+/// A numeric address with its port.
+///
+/// # Errors
+/// A name: PID 1 resolves none.
+pub fn socket_address(address: &str, port: u16) -> Result<SocketAddr, String> {
+    let ip: Result<IpAddr, _> = address.parse();
+    ip.map(|ip| SocketAddr::new(ip, port))
+        .map_err(|_| format!("expected a numeric address, found `{address}`"))
+}
+
+/// The bytes of an HTTP/1.1 request without a body, after which the server closes.
+pub fn http_request(method: &str, address: SocketAddr, path: &str) -> Vec<u8> {
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: bedplate\r\nAccept: */*\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// The error for a peer that closed too early.
+fn closed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the connection was closed before an answer",
+    )
+}

@@ -1,0 +1,338 @@
+//! Making, signalling and reaping processes.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use nix::{
+    errno::Errno,
+    libc,
+    sys::{
+        resource::{Resource, setrlimit},
+        signal::{SigSet, Signal, kill, killpg},
+        stat::{Mode, umask},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Gid, Pid, Uid, chdir, setgroups, setresgid, setresuid, setsid},
+};
+
+/// A process to be made.
+#[derive(Debug)]
+pub struct Launch {
+    /// Absolute program, then arguments.
+    pub run: Vec<String>,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// Working directory.
+    pub directory: PathBuf,
+    /// Who it runs as.
+    pub identity: Identity,
+    /// What it may hold.
+    pub limits: Limits,
+    /// `cgroup.procs` of the cgroup that it joins, opened for writing.
+    pub cgroup: Option<File>,
+    /// Where standard output and error go; standard input is `/dev/null`.
+    pub output: Option<OwnedFd>,
+}
+
+/// Numeric user and groups.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// Resource limits, soft and hard alike; absent ones are inherited.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// `RLIMIT_NOFILE`.
+    pub nofile: Option<u64>,
+    /// `RLIMIT_MEMLOCK` in bytes; `u64::MAX` is unlimited.
+    pub memlock: Option<u64>,
+}
+
+/// Why no process could be made.
+#[derive(Debug)]
+pub struct LaunchError {
+    /// What was being done.
+    pub step: Step,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.step.words())
+    }
+}
+
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The steps of a new process, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The pipe that brings the failed step back.
+    Pipe,
+    /// Default signal mask and file mode mask.
+    Masks,
+    /// A session of its own.
+    Session,
+    /// Joining the cgroup.
+    Cgroup,
+    /// Resource limits.
+    Limits,
+    /// Dropping capabilities from the bounding set.
+    Capabilities,
+    /// User and groups.
+    Identity,
+    /// No new privileges.
+    Privileges,
+    /// The working directory.
+    Directory,
+    /// Closing inherited descriptors.
+    Descriptors,
+    /// The program itself.
+    Exec,
+}
+
+impl Step {
+    const ALL: [Self; 11] = [
+        Self::Pipe,
+        Self::Masks,
+        Self::Session,
+        Self::Cgroup,
+        Self::Limits,
+        Self::Capabilities,
+        Self::Identity,
+        Self::Privileges,
+        Self::Directory,
+        Self::Descriptors,
+        Self::Exec,
+    ];
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Pipe => "make a pipe",
+            Self::Masks => "reset masks",
+            Self::Session => "make a session",
+            Self::Cgroup => "join the cgroup",
+            Self::Limits => "set limits",
+            Self::Capabilities => "drop capabilities",
+            Self::Identity => "become the user",
+            Self::Privileges => "give up new privileges",
+            Self::Directory => "enter the working directory",
+            Self::Descriptors => "close descriptors",
+            Self::Exec => "execute the program",
+        }
+    }
+}
+
+/// Makes the process and returns its id once the program runs.
+///
+/// Waits for the `exec`, which is bounded by the file system that holds the program. The caller
+/// must be single-threaded or hold no lock that the child needs, and reaps by [`reap`].
+///
+/// # Errors
+/// The first step that failed; the child is gone then.
+pub fn launch(launch: Launch) -> Result<u32, LaunchError> {
+    let at = |step| move |source| LaunchError { step, source };
+    let (mut failed, failing) = io::pipe().map_err(at(Step::Pipe))?;
+    let (program, arguments) = launch.run.split_first().ok_or_else(|| LaunchError {
+        step: Step::Exec,
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(&launch.environment);
+    command.stdin(Stdio::null());
+    command.stdout(stdio(launch.output.as_ref()).map_err(at(Step::Descriptors))?);
+    command.stderr(stdio(launch.output.as_ref()).map_err(at(Step::Descriptors))?);
+    let child = Child::prepare(&launch);
+    // SAFETY: between fork and exec the closure makes system calls alone; all it needs was
+    // allocated before, and `Child` holds no lock.
+    unsafe {
+        command.pre_exec(move || {
+            child.become_service().map_err(|(step, source)| {
+                // If this fails, the step is reported as `Exec`; the cause stays right.
+                let _ = (&failing).write(&[step as u8]);
+                source
+            })
+        });
+    }
+    let spawned = command.spawn();
+    drop(command);
+    spawned.map(|child| child.id()).map_err(|source| {
+        let mut byte = [Step::Exec as u8];
+        // The write end is closed in parent and child by now; an empty pipe leaves `Exec`.
+        let _ = failed.read(&mut byte);
+        let step = Step::ALL.into_iter().find(|step| *step as u8 == byte[0]);
+        at(step.unwrap_or(Step::Exec))(source)
+    })
+}
+
+fn stdio(output: Option<&OwnedFd>) -> io::Result<Stdio> {
+    output.map_or_else(|| Ok(Stdio::null()), |fd| fd.try_clone().map(Stdio::from))
+}
+
+/// What the child needs between fork and exec, allocated before the fork.
+struct Child {
+    cgroup: Option<File>,
+    limits: Limits,
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+    directory: PathBuf,
+}
+
+type StepResult = Result<(), (Step, io::Error)>;
+
+impl Child {
+    fn prepare(launch: &Launch) -> Self {
+        let groups = launch.identity.groups.iter().copied();
+        Self {
+            cgroup: launch
+                .cgroup
+                .as_ref()
+                .and_then(|file| file.try_clone().ok()),
+            limits: launch.limits,
+            uid: Uid::from_raw(launch.identity.uid),
+            gid: Gid::from_raw(launch.identity.gid),
+            groups: groups.map(Gid::from_raw).collect(),
+            directory: launch.directory.clone(),
+        }
+    }
+
+    /// Privileges go last: each step but the working directory needs root, and that one must be
+    /// entered with the rights of the user.
+    fn become_service(&self) -> StepResult {
+        step(Step::Masks, SigSet::empty().thread_set_mask())?;
+        umask(Mode::S_IWGRP | Mode::S_IWOTH);
+        step(Step::Session, setsid())?;
+        if let Some(procs) = &self.cgroup {
+            // "0" is the writing process itself (cgroup-v2.rst).
+            let mut procs = procs;
+            procs
+                .write_all(b"0")
+                .map_err(|error| (Step::Cgroup, error))?;
+        }
+        step(Step::Limits, self.limit())?;
+        if !self.uid.is_root() {
+            step(Step::Capabilities, drop_bounding_set())?;
+        }
+        step(Step::Identity, setgroups(&self.groups))?;
+        step(Step::Identity, setresgid(self.gid, self.gid, self.gid))?;
+        // Leaving uid 0 also empties the permitted, effective and ambient sets (capabilities(7)).
+        step(Step::Identity, setresuid(self.uid, self.uid, self.uid))?;
+        step(Step::Privileges, nix::sys::prctl::set_no_new_privs())?;
+        step(Step::Directory, chdir(&self.directory))?;
+        step(Step::Descriptors, close_on_exec_from(3))
+    }
+
+    fn limit(&self) -> nix::Result<()> {
+        if let Some(files) = self.limits.nofile {
+            setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
+        }
+        if let Some(bytes) = self.limits.memlock {
+            setrlimit(Resource::RLIMIT_MEMLOCK, bytes, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn step<T>(step: Step, result: nix::Result<T>) -> StepResult {
+    result.map(drop).map_err(|errno| (step, errno.into()))
+}
+
+fn drop_bounding_set() -> nix::Result<()> {
+    for capability in 0..64 {
+        // SAFETY: prctl with PR_CAPBSET_DROP reads its integer arguments alone.
+        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+        match Errno::result(result) {
+            Ok(_) => {}
+            // Past the last capability that this kernel knows.
+            Err(Errno::EINVAL) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Marks every descriptor from `first` on; they stay open until the `exec` has succeeded, for its
+/// failure is reported through one of them.
+fn close_on_exec_from(first: libc::c_uint) -> nix::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC as libc::c_int;
+    // SAFETY: with CLOSE_RANGE_CLOEXEC no descriptor is closed under its owner; it sets a flag.
+    Errno::result(unsafe { libc::close_range(first, libc::c_uint::MAX, flags) }).map(drop)
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It returned this status.
+    Status(i32),
+    /// This signal killed it.
+    Signal(i32),
+}
+
+/// Reaps one ended child, own or adopted; `None` when there is none.
+pub fn reap() -> Option<(u32, Ended)> {
+    loop {
+        let status = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG));
+        let (pid, ended) = match status {
+            Ok(WaitStatus::Exited(pid, status)) => (pid, Ended::Status(status)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Ended::Signal(signal as i32)),
+            Ok(WaitStatus::StillAlive) => return None,
+            Ok(_) | Err(Errno::EINTR) => continue,
+            // ECHILD: no child at all.
+            Err(_) => return None,
+        };
+        return Some((pid.as_raw().unsigned_abs(), ended));
+    }
+}
+
+/// Sends signal number `signal` to one process.
+///
+/// # Errors
+/// An unknown signal; a process that is gone.
+pub fn signal(pid: u32, signal: i32) -> io::Result<()> {
+    kill(own_pid(pid)?, Signal::try_from(signal)?).map_err(io::Error::from)
+}
+
+/// Sends `SIGKILL` to the process group that process `leader` leads.
+///
+/// # Errors
+/// A group that is gone.
+pub fn kill_group(leader: u32) -> io::Result<()> {
+    killpg(own_pid(leader)?, Signal::SIGKILL).map_err(io::Error::from)
+}
+
+/// Sends `SIGKILL` to every process of the pid namespace but the caller.
+///
+/// # Errors
+/// `ESRCH` when there is none.
+pub fn kill_all() -> io::Result<()> {
+    kill(Pid::from_raw(-1), Signal::SIGKILL).map_err(io::Error::from)
+}
+
+/// A pid as the kernel wants it; 0 and negative ones would mean many processes.
+fn own_pid(pid: u32) -> io::Result<Pid> {
+    let raw = i32::try_from(pid).ok().filter(|raw| *raw > 0);
+    raw.map(Pid::from_raw)
+        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
