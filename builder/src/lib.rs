@@ -5,10 +5,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod definition;
 pub mod disk;
 pub mod host;
+pub mod image;
 pub mod layer;
+pub mod pipeline;
+pub mod privilege;
 pub mod resolve;
+pub mod run;
+pub mod sparse;
 pub mod store;
 pub mod tool;

@@ -62,6 +62,26 @@ impl Store {
             .unwrap_or_else(|| PathBuf::from("/var/tmp/bedplate"))
     }
 
+    /// The directory of the store.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Removes the outputs of all steps, and what interrupted builds left; downloads stay.
+    ///
+    /// No build may run meanwhile.
+    ///
+    /// # Errors
+    /// A directory that cannot be removed.
+    pub fn prune(&self) -> Result<(), StoreError> {
+        for part in ["steps", "tmp", "locks"] {
+            let path = self.root.join(part);
+            fs::remove_dir_all(&path).map_err(|e| fail("remove", &path, e))?;
+            fs::create_dir_all(&path).map_err(|e| fail("make the store directory", &path, e))?;
+        }
+        Ok(())
+    }
+
     /// Where a blob lies once it is there.
     pub fn blob(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.hex())

@@ -30,7 +30,7 @@ pub use self::{
     error::DiskError,
 };
 use self::{error::unread, layout::Layout, modules::Modules};
-use crate::{definition::Definition, store, tool::Tools};
+use crate::{definition::Definition, layer::KernelTree, store, tool::Tools};
 
 /// File name of the root image.
 pub const ROOT: &str = "root.erofs";
@@ -51,8 +51,8 @@ pub struct DiskRequest<'a> {
     pub root: &'a Path,
     /// Names the content of `root`.
     pub root_key: &'a Digest,
-    /// The unpacked kernel package: `boot/vmlinuz-<release>`, `usr/lib/modules/<release>`.
-    pub kernel: &'a Path,
+    /// The kernel image and its modules.
+    pub kernel: &'a KernelTree,
     /// The init binary, `/init` of the initramfs.
     pub init: &'a [u8],
 }
@@ -98,7 +98,7 @@ pub fn assemble(
     let image = &request.definition.image;
     let [root, tree, disk] = [ROOT, VERITY, DISK].map(|name| directory.join(name));
     let root_hash = verity::write(&root, &verity::salt(&image.name), &tree)?;
-    let modules = Modules::open(request.kernel)?;
+    let modules = Modules::open(&request.kernel.modules)?;
     let uki = uki(request, &boot.stub, &modules, &root_hash)?;
     let entry = EntryName::fresh(&image.name, &image.version);
     let parts = raw::Parts {
@@ -137,7 +137,7 @@ fn uki(
 ) -> Result<Vec<u8>, DiskError> {
     let image = &request.definition.image;
     let release = modules.release();
-    let kernel = read(&request.kernel.join(format!("boot/vmlinuz-{release}")))?;
+    let kernel = read(&request.kernel.vmlinuz)?;
     let parts = uki::Parts {
         os_release: &uki::os_release(&image.name, &image.version),
         command_line: &uki::command_line(root_hash, &request.definition.profile.cmdline),

@@ -118,6 +118,16 @@ impl Rootfs {
         &self.layers
     }
 
+    /// Digest of all that the whole root is made of.
+    pub fn key(&self) -> Digest {
+        let keys: Vec<String> = self
+            .layers
+            .iter()
+            .map(|layer| layer.key.to_string())
+            .collect();
+        Digest::of(keys.join("\n").as_bytes())
+    }
+
     /// The kernel and its modules.
     pub fn kernel(&self) -> &KernelTree {
         &self.kernel

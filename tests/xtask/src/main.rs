@@ -1,2 +1,40 @@
-//! Placeholder.
-fn main() {}
+//! Developer commands, run as `cargo xtask <command>`.
+
+mod bench;
+mod cargo;
+mod licences;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of Bedplate")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that CI runs: check, then all tests; the last line has the counts.
+    Test,
+    /// Formatting, lints, documentation and licences.
+    Check,
+    /// Measures builds and boots and prints a table.
+    Bench(bench::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Test => check().and_then(|()| test::run()),
+        Command::Check => check(),
+        Command::Bench(arguments) => bench::run(&arguments),
+    }
+}
+
+fn check() -> Result<()> {
+    cargo::run(&["fmt", "--check"])?;
+    cargo::run(&["clippy", "--workspace", "--all-targets", "--locked"])?;
+    licences::check()
+}

@@ -1,0 +1,56 @@
+//! Errors on the terminal: the chain once, and the exit code of its class.
+
+use std::process::ExitCode;
+
+use crate::{
+    definition::DefinitionErrors,
+    disk::DiskError,
+    resolve::{ErrorClass, ResolveError},
+};
+
+/// Everything else.
+const FAILURE: u8 = 1;
+/// Wrong usage or definition.
+const DEFINITION: u8 = 2;
+/// The lock is out of date.
+const STALE: u8 = 3;
+
+/// Prints `error: …`, then `caused by: …` lines, to stderr.
+///
+/// A cause whose text its parent shows already is not repeated.
+pub fn print(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    let mut shown = error.to_string();
+    for cause in error.chain().skip(1) {
+        let text = cause.to_string();
+        if !shown.contains(&text) {
+            eprintln!("  caused by: {text}");
+        }
+        shown = text;
+    }
+}
+
+/// The exit code of the first cause that has a class.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    error
+        .chain()
+        .find_map(class)
+        .map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if cause.is::<DefinitionErrors>() {
+        return Some(DEFINITION);
+    }
+    if cause
+        .downcast_ref::<DiskError>()
+        .is_some_and(DiskError::is_definition)
+    {
+        return Some(DEFINITION);
+    }
+    match cause.downcast_ref::<ResolveError>()?.class() {
+        ErrorClass::Definition => Some(DEFINITION),
+        ErrorClass::StaleLock => Some(STALE),
+        ErrorClass::Other => Some(FAILURE),
+    }
+}

@@ -1,0 +1,93 @@
+//! Which image and profiles a verb works on.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::definition::{self, Definition};
+
+/// The image and where its profiles are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ImageArguments {
+    /// Directory with `image.toml`.
+    image: PathBuf,
+    /// Directory of profiles; by default the nearest `profiles` beside or above the image.
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+}
+
+/// What stands for every profile.
+const ALL: &str = "all";
+
+/// The definitions of an image, those that were asked for first.
+#[derive(Debug)]
+pub struct Profiles {
+    all: Vec<Definition>,
+    wanted_count: usize,
+}
+
+impl Profiles {
+    /// For every profile.
+    pub fn all(&self) -> &[Definition] {
+        &self.all
+    }
+
+    /// For the profiles that were asked for.
+    pub fn wanted(&self) -> &[Definition] {
+        &self.all[..self.wanted_count]
+    }
+}
+
+impl ImageArguments {
+    /// The image's directory.
+    pub fn directory(&self) -> &Path {
+        &self.image
+    }
+
+    /// The definitions for every profile, which is what a lock covers, each once.
+    ///
+    /// Problems of the definition for `profile` are reported first, so that an unknown profile is
+    /// called one.
+    pub fn load(&self, profile: &str) -> Result<Profiles> {
+        let directory = self.profiles_directory()?;
+        let mut names = definition::profile_names(&directory)
+            .with_context(|| format!("reading the profiles in `{}`", directory.display()))?;
+        let load = |name: &str| definition::load(&self.image, name, &directory);
+        let wanted = if profile == ALL {
+            Vec::new()
+        } else {
+            vec![load(profile)?]
+        };
+        names.retain(|name| wanted.is_empty() || name != profile);
+        let others = names
+            .iter()
+            .map(|name| load(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        for warning in wanted.iter().chain(&others).flat_map(|d| &d.warnings) {
+            eprintln!("{warning}");
+        }
+        let wanted_count = if profile == ALL { others.len() } else { 1 };
+        Ok(Profiles {
+            all: wanted.into_iter().chain(others).collect(),
+            wanted_count,
+        })
+    }
+
+    fn profiles_directory(&self) -> Result<PathBuf> {
+        if let Some(directory) = &self.profiles {
+            return Ok(directory.clone());
+        }
+        let image = self.image.canonicalize();
+        let image = image.with_context(|| format!("no image at `{}`", self.image.display()))?;
+        let candidates = image
+            .ancestors()
+            .map(|directory| directory.join("profiles"));
+        let found = candidates.into_iter().find(|directory| directory.is_dir());
+        found.with_context(|| {
+            format!(
+                "no `profiles` beside or above `{}`; name one with --profiles",
+                image.display()
+            )
+        })
+    }
+}

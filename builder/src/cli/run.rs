@@ -1,0 +1,155 @@
+//! `bedplate run`: builds what is missing, boots it, tells how the boot ends.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+
+use super::{
+    build::{self, OutputArguments},
+    image::ImageArguments,
+    source::SourceArguments,
+};
+use crate::{
+    privilege,
+    resolve::{self, tools},
+    run::{
+        self, DiskChoice, Outcome, RunRequest, Show, Until,
+        accelerator::Choice,
+        ports::{self, Forward},
+    },
+    tool::Tools,
+};
+
+/// The gate failed.
+const UNHEALTHY: u8 = 4;
+/// No verdict in time.
+const TIMED_OUT: u8 = 5;
+/// Ctrl-C, as shells count it: 128 and `SIGINT`.
+const INTERRUPTED: u8 = 130;
+
+/// Arguments of `bedplate run`.
+///
+/// Exit codes: 0 healthy, or powered off; 1 the run could not be made; 4 the gate failed; 5 no
+/// verdict in time; 130 interrupted.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    image: ImageArguments,
+    #[command(flatten)]
+    source: SourceArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    machine: MachineArguments,
+    /// Profile.
+    #[arg(long)]
+    profile: String,
+    /// End when the boot is healthy, or the gate failed; else the machine runs until Ctrl-C.
+    #[arg(long, value_parser = ["healthy"])]
+    until: Option<String>,
+    /// Seconds that `--until` waits.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    timeout: u64,
+    /// Show the boot story alone, not the whole console.
+    #[arg(long)]
+    story: bool,
+}
+
+/// The machine.
+#[derive(Debug, Clone, clap::Args)]
+struct MachineArguments {
+    /// MiB of memory.
+    #[arg(long, default_value_t = 2048, value_name = "MIB")]
+    memory: u64,
+    /// Virtual CPUs.
+    #[arg(long, default_value_t = 2)]
+    cpus: u32,
+    /// Keep the disk here between runs; made on the first one.
+    #[arg(long, value_name = "FILE")]
+    disk: Option<PathBuf>,
+    /// GiB of a new disk; by default 4 GiB more than the image takes.
+    #[arg(long, value_name = "GIB")]
+    disk_size: Option<u64>,
+    /// Forward a port of this host; probed ports are forwarded anyway.
+    #[arg(long, value_name = "HOST:GUEST")]
+    port: Vec<Forward>,
+    /// `tcg`, `kvm`, or `auto`: KVM once it has booted a guest.
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    accelerator: Choice,
+    /// Write the whole console here too.
+    #[arg(long, value_name = "FILE")]
+    serial_log: Option<PathBuf>,
+    /// Put the machine's control socket here.
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+}
+
+/// Builds and boots.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    privilege::acquire()?;
+    let profiles = arguments.image.load(&arguments.profile)?;
+    let [definition] = profiles.wanted() else {
+        bail!("expected one profile, found `all`")
+    };
+    let sources = arguments.source.sources()?;
+    let lock = arguments
+        .source
+        .lock(&arguments.image, profiles.all(), &sources)?;
+    let build = build::build(definition, &lock, &sources, &arguments.output)?;
+    resolve::fetch(&lock, &[tools::RUN.name], &sources)?;
+    let tools = Tools::assemble(&lock, tools::RUN.name, &sources.store)?;
+    let forwards = ports::forwards(&arguments.machine.port, definition);
+    for forward in &forwards {
+        eprintln!("run: {forward}");
+    }
+    let artifact = build.directory.join(&build.artifacts.disk.name);
+    let memory = sources.store.root().to_owned();
+    let outcome = run::run(&request(arguments, artifact, forwards, memory), &tools)?;
+    Ok(exit_code(&outcome))
+}
+
+fn request(
+    arguments: &Arguments,
+    artifact: PathBuf,
+    forwards: Vec<Forward>,
+    memory: PathBuf,
+) -> RunRequest {
+    let machine = arguments.machine.clone();
+    RunRequest {
+        artifact,
+        disk: DiskChoice {
+            path: machine.disk,
+            size: machine.disk_size.map(|gib| gib << 30),
+        },
+        memory_mib: machine.memory,
+        cpus: machine.cpus,
+        forwards,
+        until: if arguments.until.is_some() {
+            Until::Verdict
+        } else {
+            Until::PowerOff
+        },
+        timeout: Duration::from_secs(arguments.timeout),
+        show: if arguments.story {
+            Show::Story
+        } else {
+            Show::Console
+        },
+        serial_log: machine.serial_log,
+        control: machine.control,
+        accelerator: machine.accelerator,
+        memory,
+    }
+}
+
+fn exit_code(outcome: &Outcome) -> ExitCode {
+    let (words, code) = match outcome {
+        Outcome::Healthy => ("healthy".to_owned(), 0),
+        Outcome::Ended => ("the machine powered off".to_owned(), 0),
+        Outcome::Unhealthy(reason) => (format!("the gate failed: {reason}"), UNHEALTHY),
+        Outcome::TimedOut => ("no verdict in time".to_owned(), TIMED_OUT),
+        Outcome::Interrupted => ("interrupted".to_owned(), INTERRUPTED),
+    };
+    eprintln!("run: {words}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,74 @@
+//! Where packages come from: mirrors, lock mode, network.
+
+use anyhow::Result;
+
+use crate::{
+    definition::Definition,
+    resolve::{self, Lock, LockMode, Mirrors, Network, Sources},
+    store::Store,
+};
+
+use super::image::ImageArguments;
+
+/// Name of the lock beside `image.toml`.
+const LOCK: &str = "bedplate.lock";
+
+/// Arguments of verbs that read packages.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SourceArguments {
+    /// Mirror of an archive, such as `debian=http://…`; a bare URL means `debian`.
+    #[arg(long, value_name = "NAME=URL")]
+    mirror: Vec<String>,
+    /// Refuse a lock that is out of date (exit code 3).
+    #[arg(long)]
+    locked: bool,
+    /// Touch no network.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl SourceArguments {
+    /// The sources on this host.
+    pub fn sources(&self) -> Result<Sources> {
+        let store = Store::open(&Store::default_root())?;
+        let mut sources = Sources::new(Mirrors::discover(&self.mirror)?, store);
+        sources.network = if self.offline {
+            Network::Offline
+        } else {
+            Network::Online
+        };
+        Ok(sources)
+    }
+
+    /// The image's lock: as it is when current, else made anew unless `--locked`.
+    pub fn lock(
+        &self,
+        image: &ImageArguments,
+        definitions: &[Definition],
+        sources: &Sources,
+    ) -> Result<Lock> {
+        let mode = if self.locked {
+            LockMode::Locked
+        } else {
+            LockMode::UseIfCurrent
+        };
+        let path = image.directory().join(LOCK);
+        Ok(resolve::ensure_lock(&path, definitions, mode, sources)?)
+    }
+
+    /// The image's lock, made anew from what the archives have now.
+    pub fn update(
+        &self,
+        image: &ImageArguments,
+        definitions: &[Definition],
+        sources: &Sources,
+    ) -> Result<Lock> {
+        let path = image.directory().join(LOCK);
+        Ok(resolve::ensure_lock(
+            &path,
+            definitions,
+            LockMode::Update,
+            sources,
+        )?)
+    }
+}

@@ -1,0 +1,222 @@
+//! The one function that joins all stages; nothing but calls.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use bedplate_contract::Digest;
+
+use crate::{
+    definition::Definition,
+    disk::{self, Artifacts, DiskError, DiskRequest},
+    host,
+    image::{self, ImageError, ImageFacts, ImageLayer, LayerTree, OciImage},
+    layer::{self, HostPrograms, Inputs, LayerError, Rootfs},
+    resolve::{self, Lock, ResolveError, Sources, tools},
+    store::{Store, StoreError},
+    tool::{ToolError, Tools},
+};
+
+/// Version of what the disk stage makes; part of its key.
+const DISK_KEY: &str = "disk 1";
+/// Directory of the OCI layout in an output directory.
+const OCI: &str = "oci";
+
+/// A build that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Packages.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Tools.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// Layers.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// OCI image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The output directory.
+    #[error("cannot write the output `{}`", path.display())]
+    Output {
+        /// The path.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A finished build.
+#[derive(Debug)]
+pub struct Build {
+    /// Where the artifacts are.
+    pub directory: PathBuf,
+    /// Disk, root, verity tree and UKI.
+    pub artifacts: Artifacts,
+    /// The image.
+    pub image: OciImage,
+    /// The layers, lowest first.
+    pub layers: Vec<ImageLayer>,
+}
+
+/// Told of every stage when it is done.
+pub type Observer<'a> = &'a dyn Fn(&str);
+
+/// Builds one profile of an image into `out`.
+///
+/// # Errors
+/// The first stage that fails; `out` is then as it was.
+pub fn build(
+    definition: &Definition,
+    lock: &Lock,
+    sources: &Sources,
+    out: &Path,
+    done: Observer<'_>,
+) -> Result<Build, BuildError> {
+    let profile = &definition.profile.name;
+    let kernel = format!("kernel/{profile}");
+    resolve::fetch(lock, &[profile, &kernel, tools::BUILD.name], sources)?;
+    done("fetch");
+    let store = &sources.store;
+    let tools = Tools::assemble(lock, tools::BUILD.name, store)?;
+    done("tools");
+    let host = HostPrograms {
+        init: host::INIT,
+        bedplatectl: host::BEDPLATECTL,
+        gpu_probe: host::GPU_PROBE,
+    };
+    let inputs = Inputs {
+        definition,
+        lock,
+        host,
+        tools: &tools,
+        store,
+    };
+    let rootfs = layer::build(&inputs)?;
+    done("layers");
+    let layers = pack(&rootfs, store)?;
+    done("image");
+    let step = make_disk(definition, &rootfs, &tools, store)?;
+    done("disk");
+    let image = publish(&step, &layers, definition, out)?;
+    let artifacts = Artifacts::load(out)?;
+    Ok(Build {
+        directory: out.to_owned(),
+        artifacts,
+        image,
+        layers,
+    })
+}
+
+fn pack(rootfs: &Rootfs, store: &Store) -> Result<Vec<ImageLayer>, BuildError> {
+    let pack = |layer: &layer::Layer| {
+        let directory = layer.directory();
+        let tree = LayerTree {
+            name: layer.name(),
+            key: *layer.key(),
+            path: &directory,
+        };
+        Ok(image::pack(&tree, store)?)
+    };
+    rootfs.layers().iter().map(pack).collect()
+}
+
+fn make_disk(
+    definition: &Definition,
+    rootfs: &Rootfs,
+    tools: &Tools,
+    store: &Store,
+) -> Result<PathBuf, BuildError> {
+    let root_key = rootfs.key();
+    let key = disk_key(definition, &root_key);
+    store.realize::<BuildError>(&key, |step| {
+        let mounted = rootfs.mount()?;
+        let request = DiskRequest {
+            definition,
+            root: mounted.path(),
+            root_key: &root_key,
+            kernel: rootfs.kernel(),
+            init: host::INIT,
+        };
+        disk::build(&request, tools, step)?;
+        Ok(())
+    })
+}
+
+/// The root's key has everything but what only the disk reads: layout and command line.
+fn disk_key(definition: &Definition, root: &Digest) -> Digest {
+    let profile = &definition.profile;
+    let image = &definition.image;
+    let disk = (&image.name, &image.version, &profile.disk, &profile.cmdline);
+    let init = Digest::of(host::INIT);
+    Digest::of(format!("{DISK_KEY}\n{root}\n{init}\n{disk:?}\n").as_bytes())
+}
+
+/// Replaces `out` by links to the artifacts: all of them or none.
+fn publish(
+    step: &Path,
+    layers: &[ImageLayer],
+    definition: &Definition,
+    out: &Path,
+) -> Result<OciImage, BuildError> {
+    let failed = |source| BuildError::Output {
+        path: out.to_owned(),
+        source,
+    };
+    let parent = out.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(failed)?;
+    let fresh = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(parent)
+        .map_err(failed)?;
+    let oci = fresh.path().join(OCI);
+    fs::create_dir(&oci).map_err(failed)?;
+    let facts = ImageFacts {
+        name: definition.image.name.clone(),
+        version: definition.image.version.clone(),
+        profile: definition.profile.name.clone(),
+        summary: definition.image.summary.clone(),
+    };
+    let image = image::write_layout(layers, &facts, &oci)?;
+    link_all(step, fresh.path()).map_err(failed)?;
+    replace(&fresh.keep(), out).map_err(failed)?;
+    Ok(image)
+}
+
+fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        // The store may be on another file system.
+        if fs::hard_link(entry.path(), &target).is_err() {
+            crate::sparse::copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the directory `fresh` in the place of `out`.
+///
+/// A crash between the two renames leaves the old output beside its place as `.old-…`, and the next
+/// build makes the new one again from the store.
+fn replace(fresh: &Path, out: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(fresh, fs::Permissions::from_mode(0o755))?;
+    let parent = out.parent().unwrap_or(Path::new("."));
+    let old = tempfile::Builder::new()
+        .prefix(".old-")
+        .tempdir_in(parent)?;
+    if out.exists() {
+        fs::rename(out, old.path().join("output"))?;
+    }
+    fs::rename(fresh, out)
+}

@@ -1,0 +1,110 @@
+//! `bedplate run`: boots a built disk in QEMU and tells how the boot ends.
+//!
+//! The serial console goes to the terminal, boot events as a readable story; the verdict comes from
+//! the same events. Nothing of the artifact is written: the machine runs on a copy.
+
+pub mod accelerator;
+pub mod console;
+pub mod machine;
+pub mod ports;
+pub mod qemu;
+pub mod session;
+pub mod story;
+pub mod transcript;
+
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::tool::ToolError;
+
+pub use machine::DiskChoice;
+pub use session::run;
+
+/// What is booted and for how long.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The `disk.raw` artifact.
+    pub artifact: PathBuf,
+    /// Which disk the machine writes.
+    pub disk: DiskChoice,
+    /// MiB.
+    pub memory_mib: u64,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Forwarded ports.
+    pub forwards: Vec<ports::Forward>,
+    /// When the run ends by itself.
+    pub until: Until,
+    /// Time until the boot must have a verdict; only with [`Until::Verdict`].
+    pub timeout: Duration,
+    /// What the terminal shows.
+    pub show: Show,
+    /// A copy of the whole console.
+    pub serial_log: Option<PathBuf>,
+    /// Where QEMU puts the control socket; absent: in a scratch directory.
+    pub control: Option<PathBuf>,
+    /// Accelerator.
+    pub accelerator: accelerator::Choice,
+    /// Directory that remembers whether KVM works.
+    pub memory: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The boot is healthy.
+    Healthy,
+    /// The gate failed, with the reason.
+    Unhealthy(String),
+    /// No verdict within the time.
+    TimedOut,
+    /// The machine ended by itself before a verdict was due.
+    Ended,
+    /// The user interrupted; the machine was powered off.
+    Interrupted,
+}
+
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Never: the machine powers off, or Ctrl-C.
+    PowerOff,
+    /// When the boot has a verdict.
+    Verdict,
+}
+
+/// What the terminal shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// Every line of the console, events as a story.
+    Console,
+    /// The story alone.
+    Story,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file of the machine.
+    #[error("cannot lay out the files of a machine for `{}`", artifact.display())]
+    Files {
+        /// The disk artifact.
+        artifact: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A disk that cannot hold the image.
+    #[error("expected a disk of at least {least} bytes, found `--disk-size` of {wanted}")]
+    TooSmall {
+        /// What was asked for.
+        wanted: u64,
+        /// What the artifact takes.
+        least: u64,
+    },
+    /// QEMU did not start.
+    #[error("cannot start QEMU")]
+    Start(#[source] ToolError),
+    /// The console or the process failed while running.
+    #[error("cannot follow the machine")]
+    Follow(#[source] io::Error),
+}

@@ -1,0 +1,150 @@
+//! The QEMU command line of an appliance: pure.
+
+use std::path::{Path, PathBuf};
+
+use bedplate_contract::layout::CONTROL_PORT;
+
+use super::ports::Forward;
+
+/// The machine that is started.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Raw disk, written by the guest.
+    pub disk: PathBuf,
+    /// Writable copy of the firmware's variables.
+    pub variables: PathBuf,
+    /// Read-only firmware code.
+    pub firmware: PathBuf,
+    /// Unix socket that QEMU makes for the guest's control port.
+    pub control: PathBuf,
+    /// MiB.
+    pub memory_mib: u64,
+    /// Virtual CPUs.
+    pub cpus: u32,
+    /// Forwarded ports.
+    pub forwards: Vec<Forward>,
+    /// How instructions are run.
+    pub accelerator: Accelerator,
+}
+
+/// How instructions are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// QEMU's own translator; works everywhere.
+    Tcg,
+    /// The host kernel's; may open and still hang, so it is believed only once a guest has spoken.
+    Kvm,
+}
+
+/// Arguments for `qemu-system-x86_64`.
+///
+/// Serial port on stdio, no display, no default devices. `-no-reboot` is left out: a reboot is part
+/// of what an appliance does.
+pub fn arguments(machine: &Machine) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    option("-machine", "q35,smm=off".into());
+    option("-accel", accelerator(machine.accelerator).into());
+    option("-cpu", cpu(machine.accelerator).into());
+    option("-smp", machine.cpus.to_string());
+    option("-m", format!("{}M", machine.memory_mib));
+    option("-drive", flash(&machine.firmware, ",readonly=on"));
+    option("-drive", flash(&machine.variables, ""));
+    option(
+        "-drive",
+        format!(
+            "if=none,id=disk,format=raw,cache=writeback,file={}",
+            file(&machine.disk)
+        ),
+    );
+    option("-device", "virtio-blk-pci,drive=disk,bootindex=0".into());
+    option("-netdev", network(&machine.forwards));
+    option("-device", "virtio-net-pci,netdev=net,romfile=".into());
+    option("-device", "virtio-rng-pci".into());
+    option("-device", "virtio-serial-pci".into());
+    option(
+        "-chardev",
+        format!(
+            "socket,id=control,server=on,wait=off,path={}",
+            file(&machine.control)
+        ),
+    );
+    option(
+        "-device",
+        format!("virtserialport,chardev=control,name={CONTROL_PORT}"),
+    );
+    option("-serial", "stdio".into());
+    option("-display", "none".into());
+    option("-monitor", "none".into());
+    words.extend(["-nodefaults".to_owned(), "-no-user-config".to_owned()]);
+    words
+}
+
+fn accelerator(accelerator: Accelerator) -> &'static str {
+    match accelerator {
+        Accelerator::Tcg => "tcg,thread=multi",
+        Accelerator::Kvm => "kvm",
+    }
+}
+
+fn cpu(accelerator: Accelerator) -> &'static str {
+    match accelerator {
+        Accelerator::Tcg => "max",
+        Accelerator::Kvm => "host",
+    }
+}
+
+fn flash(path: &Path, more: &str) -> String {
+    format!(
+        "if=pflash,unit={},format=raw,file={}{more}",
+        u8::from(more.is_empty()),
+        file(path)
+    )
+}
+
+/// A path as the value of an option: commas are doubled (qemu(1), "-drive file").
+fn file(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn network(forwards: &[Forward]) -> String {
+    let forwards = forwards
+        .iter()
+        .map(|f| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", f.host, f.guest));
+    std::iter::once("user,id=net".to_owned())
+        .chain(forwards)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_spelled_out() {
+        let machine = Machine {
+            disk: "/a,b/disk.raw".into(),
+            variables: "/v".into(),
+            firmware: "/f".into(),
+            control: "/c".into(),
+            memory_mib: 1024,
+            cpus: 2,
+            forwards: vec![Forward {
+                host: 8080,
+                guest: 80,
+            }],
+            accelerator: Accelerator::Tcg,
+        };
+        let line = arguments(&machine).join(" ");
+        for part in [
+            "-accel tcg,thread=multi -cpu max -smp 2 -m 1024M",
+            "if=pflash,unit=0,format=raw,file=/f,readonly=on",
+            "if=pflash,unit=1,format=raw,file=/v ",
+            "file=/a,,b/disk.raw",
+            "user,id=net,hostfwd=tcp:127.0.0.1:8080-:80",
+            "virtserialport,chardev=control,name=bedplate.control",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+}

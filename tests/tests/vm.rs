@@ -1,0 +1,161 @@
+//! Real boots, one behaviour a test: slot, counter and outcome are asserted after each boot.
+
+use std::{fs::File, os::unix::fs::FileExt, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use bedplate_contract::event::name;
+use bedplate_tests::{
+    bedplate, esp,
+    vm::{Boot, Vm},
+};
+
+/// Generous for two machines at once on two cores under TCG; a healthy boot takes a tenth of it.
+const TIMEOUT_SECS: u32 = 240;
+
+fn healthy(boot: &Boot) -> Result<()> {
+    ensure!(
+        boot.code == Some(0),
+        "exit code {:?}; the console ends with\n{}",
+        boot.code,
+        boot.tail()
+    );
+    ensure!(
+        boot.event(name::HEALTHY).is_some(),
+        "no healthy event:\n{}",
+        boot.tail()
+    );
+    Ok(())
+}
+
+/// What the service `count` said: the number of boots that its volume has seen.
+fn boots_seen(boot: &Boot) -> Result<&str> {
+    let said = boot
+        .events
+        .iter()
+        .find(|event| event.name == name::LOG && event.field("name") == Some("count"));
+    said.and_then(|event| event.field("text"))
+        .with_context(|| boot.tail())
+}
+
+#[test]
+fn first_boot_blesses_and_the_second_finds_its_data() -> Result<()> {
+    let vm = Vm::new("tests/images/lab")?;
+    ensure!(
+        esp::entries(&vm.artifact()?)? == ["lab_1.0.0+3.efi"],
+        "a fresh disk has three tries"
+    );
+
+    let first = vm.boot(TIMEOUT_SECS)?;
+    healthy(&first)?;
+    ensure!(
+        first.event(name::SLOT).and_then(|e| e.field("slot")) == Some("a"),
+        "{}",
+        first.tail()
+    );
+    let blessed = first
+        .event(name::BLESSED)
+        .and_then(|event| event.field("entry"));
+    ensure!(blessed == Some("lab_1.0.0.efi"), "blessed {blessed:?}");
+    ensure!(
+        esp::entries(&vm.disk())? == ["lab_1.0.0.efi"],
+        "the counter is gone"
+    );
+    ensure!(boots_seen(&first)? == "1", "{}", first.tail());
+
+    let second = vm.boot(TIMEOUT_SECS)?;
+    healthy(&second)?;
+    ensure!(
+        esp::entries(&vm.disk())? == ["lab_1.0.0.efi"],
+        "a blessed entry stays blessed"
+    );
+    ensure!(boots_seen(&second)? == "2", "{}", second.tail());
+    Ok(())
+}
+
+#[test]
+fn services_start_in_the_order_of_their_requirements() -> Result<()> {
+    let boot = Vm::new("tests/images/lab")?.boot(TIMEOUT_SECS)?;
+    healthy(&boot)?;
+    let at = |event: &str, service: &str| {
+        boot.events
+            .iter()
+            .position(|e| e.name == event && e.field("name") == Some(service))
+    };
+    let done = at(name::SERVICE_READY, "count").with_context(|| boot.tail())?;
+    let started = at(name::SERVICE_STARTED, "web").with_context(|| boot.tail())?;
+    ensure!(
+        done < started,
+        "web was started before count was done:\n{}",
+        boot.tail()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_service_that_never_gets_ready_fails_the_gate() -> Result<()> {
+    let vm = Vm::new("tests/images/never-ready")?;
+    let boot = vm.boot(TIMEOUT_SECS)?;
+    ensure!(
+        boot.code == Some(4),
+        "exit code {:?}:\n{}",
+        boot.code,
+        boot.tail()
+    );
+    let failed = boot.event(name::GATE_FAILED).with_context(|| boot.tail())?;
+    let named = failed
+        .fields
+        .iter()
+        .any(|(_, value)| value.contains("stuck"));
+    ensure!(named, "the gate does not name `stuck`: {failed}");
+    ensure!(boot.event(name::HEALTHY).is_none() && boot.event(name::BLESSED).is_none());
+    let entries = esp::entries(&vm.disk())?;
+    ensure!(
+        entries == ["never-ready_1.0.0+0-1.efi"],
+        "the entry is marked bad: {entries:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_flipped_byte_in_the_root_is_refused_by_verity() -> Result<()> {
+    let vm = Vm::new("tests/images/lab")?;
+    healthy(&vm.boot(TIMEOUT_SECS)?)?;
+    flip_byte(&vm.disk(), slot_a_offset(&vm.disk())? + 1024 + 8)?;
+    let boot = vm.boot(60)?;
+    ensure!(
+        boot.event(name::HEALTHY).is_none(),
+        "a corrupt root became healthy:\n{}",
+        boot.tail()
+    );
+    ensure!(
+        boot.console.contains("is corrupted"),
+        "verity said nothing:\n{}",
+        boot.tail()
+    );
+    Ok(())
+}
+
+/// Byte offset of slot A, as sgdisk reads the table.
+fn slot_a_offset(disk: &Path) -> Result<u64> {
+    let path = disk.to_str().context("a disk path in UTF-8")?;
+    let text = bedplate::succeed(&["tool", "sgdisk", "-i", "2", path])?;
+    ensure!(
+        text.contains("'slot-a'"),
+        "partition 2 is not slot-a:\n{text}"
+    );
+    let first = text
+        .lines()
+        .find_map(|line| line.strip_prefix("First sector: "));
+    let sector = first
+        .and_then(|rest| rest.split(' ').next())
+        .context("sgdisk's first sector")?;
+    Ok(sector.parse::<u64>()? * 512)
+}
+
+fn flip_byte(disk: &Path, offset: u64) -> Result<()> {
+    let file = File::options().read(true).write(true).open(disk)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset)?;
+    file.write_all_at(&[byte[0] ^ 1], offset)?;
+    Ok(())
+}
