@@ -5,7 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod console;
+pub mod control;
 pub mod decide;
 pub mod disk;
 pub mod durable;

@@ -1,0 +1,157 @@
+//! The virtio-serial port over which a hypervisor asks.
+//!
+//! Source: kernel, Documentation/ABI/testing/sysfs-class-virtio-ports; drivers/char/virtio_console.c.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use bedplate_contract::{
+    control::{Reply, Request},
+    layout,
+};
+use bedplate_sys::poll::Interest;
+
+use super::{PORT, client::Client};
+
+/// Where the kernel lists ports with their names.
+const SYSFS: &str = "/sys/class/virtio-ports";
+
+/// `O_NONBLOCK`.
+const NONBLOCK: i32 = 0o4000;
+
+/// Milliseconds for which a port is looked for: its name comes some time after its driver.
+const SEARCH_MS: u64 = 60_000;
+
+/// Milliseconds between two looks, for the port and for its other end.
+const PAUSE_MS: u64 = 500;
+
+/// The port, as far as it is known.
+#[derive(Debug)]
+pub(super) enum Port {
+    /// It has not shown up yet; the next look and the last one.
+    Sought { next: u64, last: u64 },
+    /// There is none.
+    Absent,
+    /// It is open; it rests until that time after its other end was closed.
+    Open { client: Client<File>, rests: u64 },
+}
+
+impl Port {
+    pub const fn new(now: u64) -> Self {
+        Self::Sought {
+            next: now,
+            last: now.saturating_add(SEARCH_MS),
+        }
+    }
+
+    pub fn watch(&self, now: u64) -> Option<(BorrowedFd<'_>, Interest)> {
+        match self {
+            // A port whose other end is closed is ready all the time: it must not be polled.
+            Self::Open { client, rests } if *rests <= now => {
+                Some((client.as_fd(), client.interest()))
+            }
+            _ => None,
+        }
+    }
+
+    pub const fn next_deadline(&self) -> Option<u64> {
+        match self {
+            Self::Sought { next, .. } => Some(*next),
+            Self::Open { rests, .. } if *rests > 0 => Some(*rests),
+            _ => None,
+        }
+    }
+
+    pub fn tick(&mut self, now: u64) {
+        match self {
+            Self::Sought { next, last } if *next <= now => {
+                let last = *last;
+                *self = match open() {
+                    Some(client) => Self::Open { client, rests: 0 },
+                    None if now >= last => Self::Absent,
+                    None => Self::Sought {
+                        next: now.saturating_add(PAUSE_MS),
+                        last,
+                    },
+                };
+            }
+            Self::Open { rests, .. } if *rests <= now => *rests = 0,
+            _ => {}
+        }
+    }
+
+    pub fn advance(&mut self, now: u64) -> Vec<Request> {
+        let Self::Open { client, rests } = self else {
+            return Vec::new();
+        };
+        let requests = client.advance();
+        if client.is_over() || client.interest() == Interest::Write {
+            // Nobody is there, or whoever was is gone: the next one begins with a clean line.
+            client.reset();
+            *rests = now.saturating_add(PAUSE_MS);
+        }
+        requests
+    }
+
+    pub fn reply(&mut self, reply: &Reply) {
+        if let Self::Open { client, .. } = self {
+            client.reply(reply);
+        }
+    }
+}
+
+fn open() -> Option<Client<File>> {
+    let node = find(Path::new(SYSFS), layout::CONTROL_PORT)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(NONBLOCK);
+    let file = options.open(node).ok()?;
+    Some(Client::new(PORT, file))
+}
+
+/// The node of the port called `name`.
+fn find(sysfs: &Path, name: &str) -> Option<PathBuf> {
+    let mut ports = fs::read_dir(sysfs).ok()?.flatten();
+    let port = ports.find(|port| {
+        let found = fs::read_to_string(port.path().join("name"));
+        found.is_ok_and(|found| found.trim() == name)
+    })?;
+    Some(Path::new("/dev").join(port.file_name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_found_by_name() {
+        let sysfs = tempfile::tempdir().unwrap();
+        for (node, name) in [
+            ("vport0p1", "org.qemu.guest_agent.0\n"),
+            ("vport1p2", "x\n"),
+        ] {
+            fs::create_dir(sysfs.path().join(node)).unwrap();
+            fs::write(sysfs.path().join(node).join("name"), name).unwrap();
+        }
+        let found = find(sysfs.path(), "x");
+        assert_eq!(found, Some(PathBuf::from("/dev/vport1p2")));
+        assert_eq!(find(sysfs.path(), "y"), None);
+    }
+
+    #[test]
+    fn the_search_ends() {
+        let mut port = Port::new(0);
+        let mut now = 0;
+        while let Some(next) = port.next_deadline() {
+            assert!(now <= SEARCH_MS + PAUSE_MS);
+            now = next;
+            port.tick(now);
+        }
+        assert!(matches!(port, Port::Absent | Port::Open { .. }));
+    }
+}
