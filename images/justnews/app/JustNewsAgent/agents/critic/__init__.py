@@ -1,0 +1,1 @@
+"""Judges how an article reads."""

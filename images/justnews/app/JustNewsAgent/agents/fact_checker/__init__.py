@@ -1,0 +1,1 @@
+"""Finds what an article claims."""

@@ -1,0 +1,1 @@
+"""The bus: where agents register, and the front door of the appliance."""

@@ -1,0 +1,1 @@
+"""Remembers which articles are new."""

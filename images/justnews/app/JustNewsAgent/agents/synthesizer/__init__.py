@@ -1,0 +1,1 @@
+"""Sums an article up."""
