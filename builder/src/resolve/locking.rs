@@ -177,10 +177,14 @@ fn choose(
         return Ok(kernel(&asked, universe));
     }
     let wanted: Vec<&str> = essential.iter().copied().chain(asked).collect();
-    provider::solve(universe, &wanted).map_err(|conflict| ResolveError::Unsatisfiable {
+    let solved = provider::solve(universe, &wanted);
+    let chosen = solved.map_err(|conflict| ResolveError::Unsatisfiable {
         set: request.set.clone(),
         conflict,
-    })
+    })?;
+    // A repaired guess may hold what nothing asks for any more.
+    let needed = Graph::new(universe, &chosen).closure(&wanted);
+    Ok(needed.into_iter().collect())
 }
 
 /// The best version of `names` and of every kernel package that they lead to.

@@ -13,6 +13,7 @@ pub mod deb822;
 pub mod download;
 mod error;
 mod fetch;
+mod guess;
 pub mod index;
 pub mod lock;
 mod locking;

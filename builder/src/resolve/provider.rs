@@ -1,14 +1,14 @@
 //! Debian's rules in the words of the solver.
 //!
 //! A relation becomes a union of real package names, each with the versions that satisfy it, in the
-//! order of preference: alternatives as written, of each the package of that name, then its
-//! providers. `Breaks` and `Conflicts` become constraints on the same real names. So the solver
+//! order of preference: what the [`guess`] holds, then alternatives as written, of each the package
+//! of that name, then its providers. `Breaks` and `Conflicts` become constraints on the same real names. So the solver
 //! never sees a virtual package, and at most one version of a name is chosen.
 //!
 //! Ids are given out in the order in which the solver asks, candidates are totally ordered, and
 //! nothing iterates over a hash map: the same universe gives the same solution.
 
-use std::fmt::Display;
+use std::{collections::BTreeSet, fmt::Display};
 
 use resolvo::{
     Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider,
@@ -19,6 +19,7 @@ use resolvo::{
 };
 
 use super::{
+    guess,
     relation::{Operator, Relation, RelationError},
     universe::{Id, Universe},
 };
@@ -33,6 +34,7 @@ struct Accepted {
 }
 
 impl VersionSet for Accepted {
+    // The pool holds names and version sets only: a solvable has the number of its package.
     type V = Id;
 }
 
@@ -40,9 +42,14 @@ impl VersionSet for Accepted {
 struct Provider<'u> {
     universe: &'u Universe<'u>,
     pool: Pool<Accepted>,
+    /// What is probably chosen in the end, and so preferred among alternatives.
+    guess: BTreeSet<Id>,
 }
 
-/// The packages that satisfy all of `names` together, in the order of the universe.
+/// The packages that satisfy all of `names` together, sorted by number.
+///
+/// Packages of the guess are in it wherever that leads to no conflict, even where nothing asks for
+/// them in the end.
 ///
 /// # Errors
 /// In words: what conflicts with what.
@@ -50,6 +57,7 @@ pub fn solve(universe: &Universe<'_>, names: &[&str]) -> Result<Vec<Id>, String>
     let provider = Provider {
         universe,
         pool: Pool::new(),
+        guess: guess::guess(universe, names),
     };
     let wanted = names.iter().map(|name| {
         let relation = Relation {
@@ -59,13 +67,17 @@ pub fn solve(universe: &Universe<'_>, names: &[&str]) -> Result<Vec<Id>, String>
         };
         provider.require(&[relation])
     });
+    let preferred: Vec<_> = provider
+        .guess
+        .iter()
+        .copied()
+        .map(SolvableId::from_raw)
+        .collect();
     let problem = Problem::new().requirements(wanted.collect());
     let mut solver = Solver::new(provider);
-    match solver.solve(problem) {
+    match solver.solve(problem.soft_requirements(preferred)) {
         Ok(solution) => {
-            let pool = &solver.provider().pool;
-            let ids = solution.iter().map(|id| pool.resolve_solvable(*id).record);
-            let mut ids: Vec<Id> = ids.collect();
+            let mut ids: Vec<Id> = solution.into_iter().map(SolvableId::into_raw).collect();
             ids.sort_unstable();
             Ok(ids)
         }
@@ -85,17 +97,23 @@ impl Provider<'_> {
 
     /// One of `alternatives`, the first possible one.
     fn require(&self, alternatives: &[Relation<'_>]) -> ConditionalRequirement {
-        let mut sets = Vec::new();
+        let mut options = Vec::new();
         for relation in alternatives {
-            let accepted = self.by_name(self.universe.satisfiers(relation));
+            let mut accepted = self.by_name(self.universe.satisfiers(relation));
             if accepted.is_empty() {
-                sets.push(self.accept(relation.name, Vec::new(), relation));
+                accepted.push((relation.name, Vec::new()));
             }
-            for (name, ids) in accepted {
-                sets.push(self.accept(name, ids, relation));
-            }
+            options.extend(
+                accepted
+                    .into_iter()
+                    .map(|(name, ids)| (name, ids, relation)),
+            );
         }
-        let mut sets = sets.into_iter();
+        options.sort_by_key(|(_, ids, _)| !ids.iter().any(|id| self.guess.contains(id)));
+        let sets = options
+            .into_iter()
+            .map(|(name, ids, relation)| self.accept(name, ids, relation));
+        let mut sets = sets.collect::<Vec<_>>().into_iter();
         let requirement = match (sets.next(), sets.len()) {
             (Some(first), 0) => Requirement::Single(first),
             (Some(first), _) => self.pool.intern_version_set_union(first, sets).into(),
@@ -177,9 +195,7 @@ impl Interner for Provider<'_> {
     type SolvableId = SolvableId;
 
     fn display_solvable(&self, solvable: SolvableId) -> impl Display + '_ {
-        self.universe
-            .package(self.pool.resolve_solvable(solvable).record)
-            .version
+        self.universe.package(solvable.into_raw()).version
     }
 
     fn display_name(&self, name: NameId) -> impl Display + '_ {
@@ -199,7 +215,7 @@ impl Interner for Provider<'_> {
     }
 
     fn solvable_name(&self, solvable: SolvableId) -> NameId {
-        self.pool.resolve_solvable(solvable).name
+        self.name(self.universe.package(solvable.into_raw()).name)
     }
 
     fn version_sets_in_union(
@@ -222,17 +238,14 @@ impl DependencyProvider for Provider<'_> {
         inverse: bool,
     ) -> Vec<SolvableId> {
         let accepted = &self.pool.resolve_version_set(version_set).ids;
-        let is_accepted = |solvable: &SolvableId| {
-            let id = self.pool.resolve_solvable(*solvable).record;
-            accepted.binary_search(&id).is_ok() != inverse
-        };
+        let is_accepted =
+            |solvable: &SolvableId| accepted.binary_search(&solvable.into_raw()).is_ok() != inverse;
         candidates.iter().copied().filter(is_accepted).collect()
     }
 
     async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
         let ids = self.universe.named(self.pool.resolve_package_name(name));
-        let solvables = ids.iter().map(|id| self.pool.intern_solvable(name, *id));
-        let candidates: Vec<_> = solvables.collect();
+        let candidates: Vec<_> = ids.iter().copied().map(SolvableId::from_raw).collect();
         (!candidates.is_empty()).then(|| Candidates {
             candidates,
             hint_dependencies_available: HintDependenciesAvailable::None,
@@ -241,12 +254,15 @@ impl DependencyProvider for Provider<'_> {
     }
 
     async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
-        // Packages of one name were interned highest version first.
-        solvables.sort_unstable();
+        let order = |left: &SolvableId, right: &SolvableId| {
+            let version = |id: &SolvableId| self.universe.version(id.into_raw());
+            version(right).cmp(&version(left)).then(left.cmp(right))
+        };
+        solvables.sort_unstable_by(order);
     }
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        match self.dependencies(self.pool.resolve_solvable(solvable).record) {
+        match self.dependencies(solvable.into_raw()) {
             Ok(known) => Dependencies::Known(known),
             Err(error) => Dependencies::Unknown(self.pool.intern_string(error.to_string())),
         }
