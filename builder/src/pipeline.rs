@@ -141,7 +141,9 @@ fn make_disk(
     store.realize::<BuildError>(&key, |step| {
         let mounted = rootfs.mount()?;
         let request = DiskRequest {
-            definition,
+            image: &definition.image,
+            disk: &definition.profile.disk,
+            cmdline: &definition.profile.cmdline,
             root: mounted.path(),
             root_key: &root_key,
             kernel: rootfs.kernel(),

@@ -5,19 +5,18 @@
 //!
 //! Source: UEFI 2.10 13.3; UAPI.1 Boot Loader Specification; loader.conf(5).
 
-use std::io::{self, Read, Seek, Write};
+use std::{fs::File, io};
 
 use bedplate_contract::layout::ENTRIES;
-use fatfs::{
-    Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider,
-};
 
-use super::layout::MIB;
+use super::{
+    fat::{self, CLUSTER, TABLE_ENTRIES, Volume},
+    layout::{MIB, Placed},
+};
 
 /// UKIs that must fit: the blessed one, the one on trial, and one that is being written.
 pub const UKIS: u64 = 3;
 
-const CLUSTER: u32 = 4096;
 const LABEL: [u8; 11] = *b"BEDPLATE   ";
 /// No menu and no editor: what boots is what was signed and counted.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-entries no\nauto-firmware no\n";
@@ -76,80 +75,28 @@ impl Content<'_> {
     }
 }
 
-/// Bytes of file system for two loaders and [`UKIS`] UKIs: whole clusters, and for each of them an
-/// entry of 4 bytes in both allocation tables.
+/// Bytes of file system for two loaders and [`UKIS`] UKIs: whole clusters, each with its
+/// entries in the allocation tables.
 fn needed(loader: u64, uki: u64) -> u64 {
-    let cluster = u64::from(CLUSTER);
-    let clusters = 2 * loader.div_ceil(cluster) + UKIS * uki.div_ceil(cluster);
-    clusters * (cluster + 8) + SMALL_FILES
+    let clusters = 2 * loader.div_ceil(CLUSTER) + UKIS * uki.div_ceil(CLUSTER);
+    clusters * (CLUSTER + TABLE_ENTRIES) + SMALL_FILES
 }
 
-/// Formats `disk` and writes `content`; `volume_id` names the file system.
+/// Writes `content` as a file system into the `place` of `disk`, which is a hole; `id` names it.
 ///
 /// # Errors
-/// Any of read and write; `disk` too small for FAT32 (under 256 MiB).
-pub fn write<D: Read + Write + Seek>(
-    mut disk: D,
-    volume_id: u32,
-    content: &Content<'_>,
-) -> io::Result<()> {
-    let format = FormatVolumeOptions::new()
-        .fat_type(FatType::Fat32)
-        .bytes_per_cluster(CLUSTER)
-        .volume_id(volume_id)
-        .volume_label(LABEL);
-    fatfs::format_volume(&mut disk, format)?;
-    disk.rewind()?;
-    let volume = FileSystem::new(&mut disk, FsOptions::new().time_provider(&FIXED))?;
-    for (path, bytes) in content.files() {
-        create(&volume, &path, bytes)?;
-    }
-    // Counts the free clusters, which unmounting then records; readers complain without.
-    volume.stats()?;
-    volume.unmount()
-}
-
-fn create<D: Read + Write + Seek>(
-    volume: &FileSystem<D>,
-    path: &str,
-    bytes: &[u8],
-) -> io::Result<()> {
-    let root = volume.root_dir();
-    for (at, _) in path.match_indices('/') {
-        root.create_dir(&path[..at])?;
-    }
-    let mut file = root.create_file(path)?;
-    file.write_all(bytes)?;
-    file.flush()
-}
-
-/// The clock of a build: the first moment that FAT knows.
-#[derive(Debug)]
-struct FixedTime;
-
-static FIXED: FixedTime = FixedTime;
-
-impl TimeProvider for FixedTime {
-    fn get_current_date(&self) -> Date {
-        Date {
-            year: 1980,
-            month: 1,
-            day: 1,
-        }
-    }
-
-    fn get_current_date_time(&self) -> DateTime {
-        let time = Time {
-            hour: 0,
-            min: 0,
-            sec: 0,
-            millis: 0,
-        };
-        DateTime {
-            date: self.get_current_date(),
-            time,
-        }
-    }
+/// A failed write; a place too small for FAT32 (under 260 MiB).
+pub fn write(disk: &File, place: Placed, id: u32, content: &Content<'_>) -> io::Result<()> {
+    let files = content.files();
+    let files = files
+        .each_ref()
+        .map(|(path, bytes)| (path.as_str(), *bytes));
+    let volume = Volume {
+        id,
+        label: LABEL,
+        files: &files,
+    };
+    fat::write(disk, place.start, place.size, &volume)
 }
 
 #[cfg(test)]
@@ -163,44 +110,6 @@ mod tests {
         entry: "hello_1.0+3.efi",
         uki: &[2; 100_000],
     };
-
-    fn file_system() -> std::fs::File {
-        let mut file = tempfile::tempfile().unwrap();
-        file.set_len(SIZE).unwrap();
-        write(&mut file, 0x1234_5678, &CONTENT).unwrap();
-        file.rewind().unwrap();
-        file
-    }
-
-    #[test]
-    fn files_are_where_firmware_and_loader_look() {
-        let volume = FileSystem::new(file_system(), FsOptions::new()).unwrap();
-        assert_eq!(volume.fat_type(), FatType::Fat32);
-        assert_eq!(volume.volume_id(), 0x1234_5678);
-        for (path, bytes) in CONTENT.files() {
-            let mut found = Vec::new();
-            volume
-                .root_dir()
-                .open_file(&path)
-                .unwrap()
-                .read_to_end(&mut found)
-                .unwrap();
-            assert_eq!(found, bytes, "{path}");
-        }
-    }
-
-    #[test]
-    fn equal_files_give_an_equal_file_system() {
-        let digests = [(); 2].map(|()| {
-            let mut hashed = Vec::new();
-            file_system()
-                .take(8 * MIB)
-                .read_to_end(&mut hashed)
-                .unwrap();
-            bedplate_contract::Digest::of(&hashed)
-        });
-        assert_eq!(digests[0], digests[1]);
-    }
 
     #[test]
     fn three_ukis_must_fit() {

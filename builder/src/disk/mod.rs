@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod cpio;
 pub mod error;
 pub mod esp;
+pub mod fat;
 pub mod gpt;
 pub mod guid;
 pub mod initramfs;
@@ -30,7 +31,12 @@ pub use self::{
     error::DiskError,
 };
 use self::{error::unread, layout::Layout, modules::Modules};
-use crate::{definition::Definition, layer::KernelTree, store, tool::Tools};
+use crate::{
+    definition::{Disk, Image},
+    layer::KernelTree,
+    store,
+    tool::Tools,
+};
 
 /// File name of the root image.
 pub const ROOT: &str = "root.erofs";
@@ -45,8 +51,12 @@ const LOADER: &str = "usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 /// What a disk is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct DiskRequest<'a> {
-    /// Name, version, disk layout and command line.
-    pub definition: &'a Definition,
+    /// Name and version.
+    pub image: &'a Image,
+    /// Sizes of the partitions, from the profile.
+    pub disk: &'a Disk,
+    /// Words that the profile adds to the kernel command line.
+    pub cmdline: &'a [String],
     /// The merged root.
     pub root: &'a Path,
     /// Names the content of `root`.
@@ -95,7 +105,7 @@ pub fn assemble(
     boot: &Boot,
     directory: &Path,
 ) -> Result<Artifacts, DiskError> {
-    let image = &request.definition.image;
+    let image = request.image;
     let [root, tree, disk] = [ROOT, VERITY, DISK].map(|name| directory.join(name));
     let root_hash = verity::write(&root, &verity::salt(&image.name), &tree)?;
     let modules = Modules::open(&request.kernel.modules)?;
@@ -112,7 +122,7 @@ pub fn assemble(
         root_hash: &root_hash,
     };
     let size = fs::metadata(&root).map_err(|e| unread(&root, e))?.len();
-    let layout = Layout::plan(&request.definition.profile.disk, size)?;
+    let layout = Layout::plan(request.disk, size)?;
     raw::write(&disk, &layout, &parts)?;
     let uki_name = entry.blessed().to_string();
     store::atomic_write(&directory.join(&uki_name), &uki)?;
@@ -135,12 +145,12 @@ fn uki(
     modules: &Modules,
     root_hash: &Digest,
 ) -> Result<Vec<u8>, DiskError> {
-    let image = &request.definition.image;
+    let image = request.image;
     let release = modules.release();
     let kernel = read(&request.kernel.vmlinuz)?;
     let parts = uki::Parts {
         os_release: &uki::os_release(&image.name, &image.version),
-        command_line: &uki::command_line(root_hash, &request.definition.profile.cmdline),
+        command_line: &uki::command_line(root_hash, request.cmdline),
         release,
         initramfs: &initramfs::build(request.init, modules)?,
         kernel: &kernel,
@@ -151,3 +161,6 @@ fn uki(
 fn read(path: &Path) -> Result<Vec<u8>, DiskError> {
     fs::read(path).map_err(|e| unread(path, e))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
@@ -75,71 +75,6 @@ pub fn copy_sparse(from: &Path, to: &File, offset: u64) -> io::Result<()> {
     }
 }
 
-/// A range of a file that looks like a whole disk, for writers of file systems.
-#[derive(Debug)]
-pub struct Window<'a> {
-    file: &'a File,
-    start: u64,
-    size: u64,
-    position: u64,
-}
-
-impl<'a> Window<'a> {
-    /// The `size` bytes of `file` from `start` on.
-    pub const fn new(file: &'a File, start: u64, size: u64) -> Self {
-        Self {
-            file,
-            start,
-            size,
-            position: 0,
-        }
-    }
-
-    /// How much of `length` bytes lies inside.
-    fn clamp(&self, length: usize) -> usize {
-        let left = self.size.saturating_sub(self.position);
-        usize::try_from(left).map_or(length, |left| left.min(length))
-    }
-}
-
-impl Read for Window<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.clamp(buffer.len());
-        let read = self
-            .file
-            .read_at(&mut buffer[..length], self.start + self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Write for Window<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.clamp(bytes.len());
-        let written = self
-            .file
-            .write_at(&bytes[..length], self.start + self.position)?;
-        self.position += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for Window<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.size.checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
@@ -160,21 +95,6 @@ mod tests {
         assert_eq!(copy[4096..4096 + bytes.len()], bytes);
         assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
         assert_eq!(digest(&to).unwrap(), Digest::of(&copy));
-    }
-
-    #[test]
-    fn a_window_ends_where_it_ends() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(100).unwrap();
-        let mut window = Window::new(&file, 10, 4);
-        assert_eq!(window.seek(SeekFrom::End(-2)).unwrap(), 2);
-        assert_eq!(window.write(b"abc").unwrap(), 2);
-        assert_eq!(window.write(b"c").unwrap(), 0);
-        assert!(window.seek(SeekFrom::Current(-5)).is_err());
-        window.rewind().unwrap();
-        let mut text = Vec::new();
-        window.read_to_end(&mut text).unwrap();
-        assert_eq!(text, b"\0\0ab");
     }
 
     #[test]

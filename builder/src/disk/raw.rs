@@ -11,7 +11,7 @@ use super::{
     esp, gpt,
     guid::Guid,
     layout::{Layout, Placed},
-    output::{self, Window, WriteError},
+    output::{self, WriteError},
 };
 
 /// What the partitions hold.
@@ -48,7 +48,7 @@ pub fn write(path: &Path, layout: &Layout, parts: &Parts<'_>) -> Result<(), Disk
     Ok(gpt::write(&disk, layout, identity)?)
 }
 
-/// Readable too, for file system and table are read back while they are written.
+/// Readable too, for the partition table measures the disk.
 fn create(path: &Path, size: u64) -> io::Result<File> {
     let mut options = File::options();
     let disk = options.read(true).write(true).create_new(true).open(path)?;
@@ -59,6 +59,5 @@ fn create(path: &Path, size: u64) -> io::Result<File> {
 fn write_esp(disk: &File, place: Placed, parts: &Parts<'_>, content: &Digest) -> io::Result<()> {
     let [a, b, c, d, ..] = Guid::derive("esp", content).bytes();
     let volume_id = u32::from_be_bytes([a, b, c, d]);
-    let window = Window::new(disk, place.start, place.size);
-    esp::write(window, volume_id, &parts.esp)
+    esp::write(disk, place, volume_id, &parts.esp)
 }

@@ -6,9 +6,10 @@ use bedplate_contract::{Digest, cmdline};
 
 use super::pe::{self, PeError, Section};
 
-/// Words of every command line. Serial stands last, so `/dev/console` is the serial line; a panic
+/// Words of every command line. The kernel says only what is wrong, so that the boot story can be
+/// read. Serial stands last, so `/dev/console` is the serial line; a panic
 /// restarts after 10 s, for systemd-boot counted the try already.
-const COMMON: &str = "console=tty0 console=ttyS0,115200 panic=10";
+const COMMON: &str = "quiet console=tty0 console=ttyS0,115200 panic=10";
 
 /// What goes into a UKI.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +75,7 @@ mod tests {
     #[test]
     fn the_command_line_names_the_root_and_ends_with_the_profiles_words() {
         let hash = Digest::of(b"root");
-        let line = command_line(&hash, &["quiet".to_owned(), "panic=5".to_owned()]);
+        let line = command_line(&hash, &["extra".to_owned(), "panic=5".to_owned()]);
         assert_eq!(cmdline::root_hash(&line), Some(hash));
         assert_eq!(cmdline::value(&line, "console"), Some("ttyS0,115200"));
         assert_eq!(cmdline::value(&line, "panic"), Some("5"));
