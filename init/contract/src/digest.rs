@@ -14,7 +14,7 @@ pub struct Digest([u8; 32]);
 
 /// A text that is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `sha256:` and 64 hex digits, found `{0}`")]
+#[error("expected `sha256:` and 64 lower-case hex digits, found `{0}`")]
 pub struct DigestError(String);
 
 impl Digest {
@@ -41,10 +41,12 @@ impl Digest {
     /// Reads the digits alone.
     ///
     /// # Errors
-    /// Anything but 64 hex digits.
+    /// Anything but 64 lower-case hex digits: a digest has one spelling, so that equal digests are
+    /// equal texts and equal file names.
     pub fn from_hex(text: &str) -> Result<Self, DigestError> {
         let bad = || DigestError(text.to_owned());
-        if text.len() != 64 || !text.is_ascii() {
+        let digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if text.len() != 64 || !text.bytes().all(digit) {
             return Err(bad());
         }
         let mut bytes = [0; 32];
@@ -106,6 +108,11 @@ mod tests {
     fn other_texts_are_refused() {
         for text in ["", "sha256:", "sha512:00", "sha256:zz", &"é".repeat(32)] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+        // A sign is no digit, although integers are parsed with one.
+        for pair in ["+f", "-0", "AB", " 1", "é"] {
+            let text = pair.repeat(64 / pair.len());
+            assert!(Digest::from_hex(&text).is_err(), "{text}");
         }
     }
 }

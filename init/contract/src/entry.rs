@@ -1,5 +1,8 @@
 //! Names of boot loader entries, with their boot counters.
 //!
+//! A name is read only in the one spelling that [`EntryName`] writes: whoever parses a name and
+//! formats it again names the same file. systemd-boot writes counters in that spelling too.
+//!
 //! Source: UAPI.1 Boot Loader Specification, "Boot counting"; systemd-boot(7).
 
 use std::{fmt, str::FromStr};
@@ -21,9 +24,9 @@ pub struct Counter {
 /// The file name of a UKI in `EFI/Linux`: `<name>_<version>[+LEFT[-DONE]].efi`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryName {
-    /// Name of the image; has no `_` and no `+`.
+    /// Name of the image: letters, digits, `.`, `~`, `^`, `-`; has no `_` and no `+`.
     pub name: String,
-    /// Version of the image (UAPI.10); has no `+`.
+    /// Version of the image (UAPI.10), of the same characters.
     pub version: String,
     /// `None` once blessed.
     pub counter: Option<Counter>,
@@ -97,29 +100,40 @@ fn parse(text: &str) -> Option<EntryName> {
         Some((identity, counter)) => (identity, Some(parse_counter(counter)?)),
     };
     let (name, version) = identity.split_once('_')?;
-    let filled = !name.is_empty() && !version.is_empty();
-    filled.then(|| EntryName {
+    (is_part(name) && is_part(version)).then(|| EntryName {
         name: name.to_owned(),
         version: version.to_owned(),
         counter,
     })
 }
 
+/// Whether `text` can be a name or a version. Path separators and what FAT refuses stay out, so a
+/// file name read from a disk can be joined to a directory.
+fn is_part(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".~^-".contains(c);
+    !text.is_empty() && text.chars().all(fits)
+}
+
 fn parse_counter(text: &str) -> Option<Counter> {
-    match text.split_once('-') {
-        None => Some(Counter {
-            left: text.parse().ok()?,
-            done: 0,
-        }),
-        Some((left, done)) => Some(Counter {
-            left: left.parse().ok()?,
-            done: done.parse().ok()?,
-        }),
-    }
+    let (left, done) = match text.split_once('-') {
+        None => (text, 0),
+        // `+3-0` would be written as `+3`.
+        Some((left, done)) => (left, parse_number(done).filter(|done| *done > 0)?),
+    };
+    let left = parse_number(left)?;
+    Some(Counter { left, done })
+}
+
+/// A decimal number without sign and without leading zeros.
+fn parse_number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -144,6 +158,18 @@ mod tests {
             "a_.efi",
             "a_1+x.efi",
             "a_1+1-.efi",
+            "a_1+.efi",
+            "a_1++3.efi",
+            "a_1+03.efi",
+            "a_1+3-0.efi",
+            "a_1+4294967296.efi",
+            "a_1.EFI",
+            "a_b_1.efi",
+            "../a_1.efi",
+            "a_..\\1.efi",
+            "a_1 .efi",
+            "a_1\0.efi",
+            "\u{e4}_1.efi",
         ] {
             assert!(text.parse::<EntryName>().is_err(), "{text}");
         }
@@ -157,5 +183,21 @@ mod tests {
         assert!(fresh.same_entry(&tried));
         assert_eq!(tried.blessed().to_string(), "a_1.efi");
         assert_eq!(tried.bad().to_string(), "a_1+0-1.efi");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_one_spelling(text in "[ab_+0-9./-]{0,12}(\\.efi)?") {
+            if let Ok(name) = text.parse::<EntryName>() {
+                prop_assert_eq!(name.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn any_counter_round_trips(left: u32, done: u32) {
+            let counter = Some(Counter { left, done });
+            let name = EntryName { counter, ..EntryName::fresh("a", "1") };
+            prop_assert_eq!(name.to_string().parse(), Ok(name));
+        }
     }
 }
