@@ -153,3 +153,59 @@ pub struct BootReport {
     /// Phases.
     pub phases: Vec<PhaseTime>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_spelt_as_documented() {
+        let service = || "nginx".to_owned();
+        for (text, request) in [
+            (r#"{"request":"status"}"#, Request::Status),
+            (r#"{"request":"report"}"#, Request::Report),
+            (
+                r#"{"request":"logs","service":"nginx","lines":7}"#,
+                Request::Logs {
+                    service: service(),
+                    lines: 7,
+                },
+            ),
+            (
+                r#"{"request":"restart","service":"nginx"}"#,
+                Request::Restart { service: service() },
+            ),
+            (r#"{"request":"poweroff"}"#, Request::Poweroff),
+            (r#"{"request":"reboot"}"#, Request::Reboot),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn other_requests_are_refused() {
+        for text in [
+            "",
+            "{}",
+            "\"status\"",
+            r#"{"request":"halt"}"#,
+            r#"{"request":"restart"}"#,
+            r#"{"request":"restart","service":1}"#,
+            r#"{"request":"restart","service":"a","force":true}"#,
+            r#"{"request":"logs","service":"a","lines":-1}"#,
+        ] {
+            assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
+        }
+    }
+
+    /// A `bedplatectl` of an older image reads what a newer init says.
+    #[test]
+    fn replies_may_have_more_fields() {
+        let text = r#"{"reply":"refused","reason":"no","later":1}"#;
+        let expected = Reply::Refused {
+            reason: "no".to_owned(),
+        };
+        assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), expected);
+    }
+}

@@ -1,8 +1,10 @@
 //! Boot events: one line each on the console, read by `bedplate run` and the tests.
 //!
 //! `bedplate: <seconds>.<millis> <event>[ key=value…]`, for instance
-//! `bedplate: 3.214 service.ready name=postgres ms=812`. Values with spaces, quotes, `=` or control
-//! characters are written as JSON strings. Names of events are stable; new keys may come.
+//! `bedplate: 3.214 service.ready name=postgres ms=812`. The milliseconds have three digits.
+//! Names and keys are words of graphic ASCII without quotes and `=`. Values that are no such word
+//! are written as JSON strings, control characters escaped: a line is one line, and commands no
+//! terminal, whatever a service said. Names of events are stable; new keys may come.
 
 use std::fmt;
 
@@ -54,7 +56,7 @@ pub struct Event {
     pub at_ms: u64,
     /// One of [`name`].
     pub name: String,
-    /// Keys and values in order.
+    /// Keys and values in order; a key is a word, a value any text.
     pub fields: Vec<(String, String)>,
 }
 
@@ -84,33 +86,71 @@ impl Event {
     }
 
     /// Reads a console line; `None` for every line that is no event.
+    ///
+    /// What stands before [`PREFIX`] is skipped: the kernel may have begun the line.
     pub fn parse(line: &str) -> Option<Self> {
         let line = line.trim_end_matches(['\r', '\n']);
-        let rest = &line[line.find(PREFIX)? + PREFIX.len()..];
+        let (_, rest) = line.split_once(PREFIX)?;
         let (time, rest) = rest.split_once(' ')?;
-        let (seconds, millis) = time.split_once('.')?;
-        let at_ms = seconds.parse::<u64>().ok()?.checked_mul(1000)?;
-        let at_ms = at_ms.checked_add(millis.parse().ok()?)?;
         let (name, mut rest) = rest.split_once(' ').unwrap_or((rest, ""));
-        let mut event = Self::new(at_ms, name);
+        if !is_word(name) {
+            return None;
+        }
+        let mut event = Self::new(parse_time(time)?, name);
         while !rest.is_empty() {
             let (key, value, tail) = parse_field(rest)?;
             event.fields.push((key.to_owned(), value));
-            rest = tail.trim_start_matches(' ');
+            rest = tail;
         }
         Some(event)
     }
 }
 
+/// Milliseconds of `<seconds>.<millis>`.
+fn parse_time(text: &str) -> Option<u64> {
+    let (seconds, millis) = text.split_once('.')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = millis.len() == 3 && digits(seconds) && digits(millis);
+    let millis = fits.then(|| millis.parse::<u64>().ok())??;
+    let seconds = seconds.parse::<u64>().ok()?;
+    seconds.checked_mul(1000)?.checked_add(millis)
+}
+
+/// The first field of `text`, and what follows it and its space.
 fn parse_field(text: &str) -> Option<(&str, String, &str)> {
-    let (key, rest) = text.split_once('=')?;
+    let (key, rest) = text.split_once('=').filter(|(key, _)| is_word(key))?;
     if !rest.starts_with('"') {
         let (value, tail) = rest.split_once(' ').unwrap_or((rest, ""));
-        return Some((key, value.to_owned(), tail));
+        return is_word(value).then(|| (key, value.to_owned(), tail));
     }
     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<String>();
     let value = values.next()?.ok()?;
-    Some((key, value, &rest[values.byte_offset()..]))
+    let tail = rest.get(values.byte_offset()..)?;
+    let tail = if tail.is_empty() {
+        tail
+    } else {
+        tail.strip_prefix(' ')?
+    };
+    Some((key, value, tail))
+}
+
+/// Whether `text` can stand in a line as it is.
+fn is_word(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '=';
+    !text.is_empty() && text.chars().all(plain)
+}
+
+/// `text` as a JSON string. JSON leaves DEL and the C1 controls as they are; terminals obey them.
+fn quote(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let quoted = json.chars().map(|c| {
+        if c.is_control() {
+            format!("\\u{:04x}", u32::from(c))
+        } else {
+            c.to_string()
+        }
+    });
+    quoted.collect()
 }
 
 impl fmt::Display for Event {
@@ -123,11 +163,10 @@ impl fmt::Display for Event {
             self.name
         )?;
         for (key, value) in &self.fields {
-            let plain = |c: char| c.is_ascii_graphic() && c != '"' && c != '=';
-            if !value.is_empty() && value.chars().all(plain) {
+            if is_word(value) {
                 write!(f, " {key}={value}")?;
             } else {
-                write!(f, " {key}={}", serde_json::Value::from(value.as_str()))?;
+                write!(f, " {key}={}", quote(value))?;
             }
         }
         Ok(())
@@ -136,6 +175,8 @@ impl fmt::Display for Event {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -157,7 +198,20 @@ mod tests {
             "[    1.0] Linux",
             "bedplate: x",
             "bedplate: 1.0 a b",
-            "bedplate: 1.0 a b=\"",
+            "bedplate: 1.000 ",
+            "bedplate: 1.000 a b",
+            "bedplate: 1.000 a b=\"",
+            "bedplate: 1.000 a b=\"c\"d=e",
+            "bedplate: 1.000 a b=",
+            "bedplate: 1.000 a b=c=d",
+            "bedplate: 1.000 a =b",
+            "bedplate: 1.000 a \"b\"=c",
+            "bedplate: 1.000 a  b=c",
+            "bedplate: 1.00 a",
+            "bedplate: +1.000 a",
+            "bedplate: 1.+00 a",
+            "bedplate: 1.0000 a",
+            "bedplate: 18446744073709551615.000 a",
         ] {
             assert_eq!(Event::parse(line), None, "{line}");
         }
@@ -169,5 +223,33 @@ mod tests {
             Event::parse("[ 1.2] bedplate: 1.002 a").map(|e| e.at_ms),
             Some(1002)
         );
+    }
+
+    #[test]
+    fn values_command_no_terminal() {
+        let event = Event::new(0, name::LOG).with("text", "\u{1b}[2J\u{7f}\u{9b}1A");
+        let line = event.to_string();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert_eq!(Event::parse(&line), Some(event));
+    }
+
+    #[test]
+    fn a_value_cannot_pose_as_an_event() {
+        let forged = Event::new(1, name::HEALTHY).to_string();
+        let event = Event::new(0, name::LOG).with("text", format!("x\r\n{forged}"));
+        let line = event.to_string();
+        assert_eq!(line.lines().count(), 1);
+        assert_eq!(Event::parse(&line), Some(event));
+    }
+
+    proptest! {
+        #[test]
+        fn any_event_round_trips(
+            at_ms: u64,
+            fields in prop::collection::vec(("[!#-<>-~]{1,8}", any::<String>()), 0..4),
+        ) {
+            let event = Event { fields, ..Event::new(at_ms, "a.b") };
+            prop_assert_eq!(Event::parse(&event.to_string()), Some(event));
+        }
     }
 }

@@ -114,9 +114,10 @@ impl Superblock {
         })
     }
 
-    /// Length of the verified device in sectors of 512 bytes, as the device-mapper target wants it.
+    /// Length of the verified device in sectors of 512 bytes, as the device-mapper target wants it;
+    /// no overflow for a superblock that was parsed.
     pub const fn sectors(&self) -> u64 {
-        self.data_blocks * SECTORS_PER_BLOCK
+        self.data_blocks.saturating_mul(SECTORS_PER_BLOCK)
     }
 }
 
