@@ -22,8 +22,8 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// Where a tool's words go: memory, so that it never waits for a reader.
 const LOG: &str = "/run/bedplate/state-tools.log";
-/// Bytes of its last words that an error repeats.
-const LAST_WORDS: usize = 300;
+/// Characters of its last words that an error repeats.
+const LAST_WORDS: usize = 200;
 
 /// Whether mkfs.xfs may write over what looks like a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +54,14 @@ pub enum ToolError {
         limit: Duration,
     },
     /// It failed.
-    #[error("`{program}` ended with {status}: {last_words}")]
+    #[error("`{program}` ended with {status}: {words}")]
     Failed {
         /// Path in the state-tools.
         program: &'static str,
         /// Its status.
         status: ExitStatus,
-        /// The end of its output.
-        last_words: String,
+        /// Beginning and end of its output.
+        words: String,
     },
 }
 
@@ -105,7 +105,7 @@ fn run(
         Some(status) => Err(ToolError::Failed {
             program,
             status,
-            last_words: last_words(),
+            words: words(),
         }),
         None => Err(ToolError::Late { program, limit }),
     }
@@ -147,12 +147,19 @@ fn open_log() -> io::Result<File> {
     File::create(path)
 }
 
-fn last_words() -> String {
-    let bytes = fs::read(LOG).unwrap_or_default();
-    let tail = bytes.get(bytes.len().saturating_sub(LAST_WORDS)..);
-    String::from_utf8_lossy(tail.unwrap_or_default())
-        .trim()
-        .to_owned()
+/// The first line of the log, where mkfs.xfs says what is wrong, and the end, where xfs_repair does.
+fn words() -> String {
+    let text = String::from_utf8_lossy(&fs::read(LOG).unwrap_or_default()).into_owned();
+    abridge(text.trim())
+}
+
+fn abridge(text: &str) -> String {
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let skipped = rest.chars().count().saturating_sub(LAST_WORDS);
+    let end: String = rest.chars().skip(skipped).collect();
+    let lines = [first, end.as_str()];
+    let lines = lines.iter().flat_map(|text| text.lines());
+    lines.map(str::trim).collect::<Vec<_>>().join(" / ")
 }
 
 #[cfg(test)]
@@ -164,6 +171,19 @@ mod tests {
         let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
         assert_eq!(wait(&mut child, Duration::from_millis(20)).unwrap(), None);
         assert!(child.try_wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn output_is_abridged() {
+        assert_eq!(abridge(""), "");
+        assert_eq!(
+            abridge("too small\nUsage:\n\t-f"),
+            "too small / Usage: / -f"
+        );
+        let long = format!("first\n{}end", "é".repeat(500));
+        let text = abridge(&long);
+        assert!(text.starts_with("first / é") && text.ends_with("end"));
+        assert_eq!(text.chars().count(), 8 + LAST_WORDS);
     }
 
     #[test]
