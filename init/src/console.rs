@@ -58,6 +58,13 @@ pub fn drain(limit: Duration) {
     }
 }
 
+/// Whether nothing waits for the device.
+pub fn is_drained() -> bool {
+    let mut drained = true;
+    with(|console| drained = console.queue.is_empty());
+    drained
+}
+
 fn try_drain() -> bool {
     let mut drained = false;
     with(|console| {

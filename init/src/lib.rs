@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod cgroup;
 pub mod console;
 pub mod control;
@@ -12,7 +13,9 @@ pub mod decide;
 pub mod disk;
 pub mod durable;
 pub mod esp;
+pub mod ground;
 pub mod hardware;
+pub mod host;
 pub mod identity;
 pub mod log;
 pub mod meta;
@@ -21,8 +24,11 @@ pub mod mounts;
 pub mod network;
 pub mod probe;
 pub mod secrets;
+pub mod shutdown;
 pub mod stage1;
 pub mod state;
+pub mod story;
+pub mod supervise;
 pub mod tuning;
 pub mod verity;
 pub mod volumes;

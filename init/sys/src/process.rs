@@ -290,19 +290,38 @@ pub enum Ended {
     Signal(i32),
 }
 
-/// Reaps one ended child, own or adopted; `None` when there is none.
-pub fn reap() -> Option<(u32, Ended)> {
+/// What [`reap_any`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaped {
+    /// A child that has ended.
+    Process(u32, Ended),
+    /// Children that have not.
+    Later,
+    /// No child at all.
+    Nothing,
+}
+
+/// Reaps one ended child, own or adopted, without waiting.
+pub fn reap_any() -> Reaped {
     loop {
         let status = waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG));
         let (pid, ended) = match status {
             Ok(WaitStatus::Exited(pid, status)) => (pid, Ended::Status(status)),
             Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Ended::Signal(signal as i32)),
-            Ok(WaitStatus::StillAlive) => return None,
+            Ok(WaitStatus::StillAlive) => return Reaped::Later,
             Ok(_) | Err(Errno::EINTR) => continue,
-            // ECHILD: no child at all.
-            Err(_) => return None,
+            // ECHILD.
+            Err(_) => return Reaped::Nothing,
         };
-        return Some((pid.as_raw().unsigned_abs(), ended));
+        return Reaped::Process(pid.as_raw().unsigned_abs(), ended);
+    }
+}
+
+/// Reaps one ended child, own or adopted; `None` when there is none.
+pub fn reap() -> Option<(u32, Ended)> {
+    match reap_any() {
+        Reaped::Process(pid, ended) => Some((pid, ended)),
+        Reaped::Later | Reaped::Nothing => None,
     }
 }
 

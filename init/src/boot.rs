@@ -1,0 +1,228 @@
+//! The boot story of PID 1 in the root, in the order of DESIGN 5.
+//!
+//! Every phase before the services is bounded in time and survivable: the loop that follows makes
+//! the machine reachable, whatever they left undone.
+
+use std::{collections::BTreeMap, convert::Infallible, fs, io, rc::Rc, time::Duration};
+
+use bedplate_contract::{
+    Appliance, SchemaVersion,
+    appliance::{self, Enforce, Gate, NetworkMode},
+    layout,
+};
+use bedplate_sys::{
+    clock,
+    reboot::{self, Down},
+    signal::Signals,
+};
+
+use crate::{
+    cgroup::Cgroups,
+    console,
+    decide::{Entry, Facts, How, State},
+    disk::{self, Source},
+    esp,
+    ground::Ground,
+    hardware::Hardware,
+    host::Linux,
+    identity,
+    meta::Meta,
+    modules, mounts,
+    network::Network,
+    secrets, shutdown,
+    state::{self, Kind},
+    story::{Failures, Story},
+    supervise::{Place, Supervisor},
+    tuning, volumes,
+};
+
+/// Event of a promise that the hardware does not keep: `expected`, `found`, `enforce`.
+const BROKEN: &str = "hardware.broken";
+
+/// For how long the services wait for an address; probes and clients cope with a later one.
+const NETWORK: Duration = Duration::from_secs(15);
+
+/// The document could not be read, so there is no appliance to run.
+#[derive(Debug, thiserror::Error)]
+#[error("reading `{}`", layout::APPLIANCE)]
+struct ApplianceError(#[source] io::Error);
+
+/// Runs the appliance until it ends; returns the exit status of a container.
+pub fn run() -> Result<u8, io::Error> {
+    let born = clock::since_boot_ms();
+    let signals = Signals::block()?;
+    let place = place();
+    let mut story = Story::default();
+    let read = story.phase("appliance", read_appliance);
+    let appliance = Rc::new(read.unwrap_or_else(nothing));
+    let mut ground = Ground::default();
+    let mut facts = match place {
+        Place::Machine => prepare_machine(&appliance, &mut ground, &mut story),
+        Place::Container => Facts::default(),
+    };
+    prepare_data(&appliance, place, (&mut facts, &mut story));
+    facts.faults.extend(faults(&story));
+    let cgroups = story.phase("cgroups", Cgroups::open);
+    ground.phases = story.into_phases();
+    let seed = identity::bytes().map_or(born, u64::from_le_bytes);
+    let state = State::new(Rc::clone(&appliance), born, seed);
+    let host = Linux::new(Rc::clone(&appliance), ground, cgroups);
+    let (how, host) = Supervisor::new(state, host, signals, place).run(facts);
+    // Closed before the state partition is unmounted: logs and meta live until here.
+    drop(host);
+    match how {
+        How::Reboot => shutdown::end(Down::Reboot, &appliance.volumes),
+        How::Poweroff => shutdown::end(Down::Poweroff, &appliance.volumes),
+        How::Exit(status) => {
+            shutdown::end_processes();
+            Ok(status)
+        }
+    }
+}
+
+/// A container has no record of stage 1; a machine always has one.
+pub fn place() -> Place {
+    if fs::exists(disk::SOURCE).unwrap_or(false) {
+        Place::Machine
+    } else {
+        Place::Container
+    }
+}
+
+fn read_appliance() -> Result<Appliance, ApplianceError> {
+    let text = fs::read_to_string(layout::APPLIANCE).map_err(ApplianceError)?;
+    Appliance::parse(&text).map_err(|error| ApplianceError(error.into()))
+}
+
+/// Stands in for an appliance that cannot be read: it runs nothing and stays reachable.
+fn nothing() -> Appliance {
+    Appliance {
+        schema: SchemaVersion,
+        name: "unknown".to_owned(),
+        version: "0".to_owned(),
+        profile: "unknown".to_owned(),
+        requirements: Vec::new(),
+        sysctl: BTreeMap::new(),
+        hugepages: 0,
+        network: appliance::Network {
+            hostname: "unknown".to_owned(),
+            mode: NetworkMode::Dhcp,
+        },
+        volumes: Vec::new(),
+        secrets: Vec::new(),
+        services: Vec::new(),
+        gate: Gate {
+            deadline_ms: 0,
+            stable_for_ms: 0,
+        },
+        log: appliance::Log {
+            max_bytes: 0,
+            keep: 0,
+            lines_per_second: 0,
+        },
+    }
+}
+
+/// Mounts, modules, record, state, hardware, kernel, network.
+fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story) -> Facts {
+    story.phase("mounts", mounts::mount_essentials);
+    story.phase("keys", reboot::tame_ctrl_alt_del);
+    story.phase("modules", || modules::load_listed(layout::ROOT_MODULES));
+    ground.source = story.phase("slot", Source::load);
+    let mut facts = Facts {
+        entry: Entry::Trial,
+        ..Facts::default()
+    };
+    if let Some(source) = ground.source.clone() {
+        // Counted before anything that follows can hang.
+        ground.meta = story.phase("meta", || count_attempt(&source));
+        if let Some(entries) = story.phase("entry", || esp::entries(&source.disk)) {
+            facts = ground.enter(appliance, entries);
+        }
+        story.phase("state", || open_state(&source.disk));
+    }
+    check_hardware(appliance, ground, (&mut facts, story));
+    story.phase("sysctl", || {
+        tuning::set_sysctl(&appliance.sysctl).map_err(Failures::of)
+    });
+    story.phase("hugepages", || {
+        tuning::reserve_hugepages(appliance.hugepages)
+    });
+    story.phase("hostname", || {
+        tuning::set_hostname(&appliance.network.hostname)
+    });
+    ground.network = story.phase("network", || {
+        Network::start(&appliance.network, clock::since_boot())
+    });
+    if let Some(network) = &mut ground.network {
+        story.phase("address", || network.wait(NETWORK));
+    }
+    facts
+}
+
+/// Machine id, secrets, volumes.
+fn prepare_data(appliance: &Appliance, place: Place, (facts, story): (&mut Facts, &mut Story)) {
+    story.phase("machine-id", secrets::ensure_machine_id);
+    if let Some(missing) = story.phase("secrets", || secrets::ensure(&appliance.secrets)) {
+        facts.missing_secrets.extend(missing);
+    }
+    // A container's volumes are mounted by whoever runs it.
+    if place == Place::Machine {
+        story.phase("volumes", || {
+            volumes::mount_all(&appliance.volumes).map_err(Failures::of)
+        });
+    }
+}
+
+/// Phases without which the version is not good, however well its services are.
+fn faults(story: &Story) -> Vec<String> {
+    let phases = ["appliance", "state", "secrets", "volumes"];
+    let failures = phases.into_iter().filter_map(|phase| {
+        let error = story.failure(phase)?;
+        Some(format!("phase `{phase}` failed: {error}"))
+    });
+    failures.collect()
+}
+
+fn count_attempt(source: &Source) -> Result<Meta, Failures> {
+    let failed = |error: &dyn std::error::Error| Failures::one(error);
+    let partition = disk::find(&source.disk, layout::META).map_err(|error| failed(&error))?;
+    let mut meta = Meta::open(&partition.device).map_err(|error| failed(&error))?;
+    let counted = meta.count_attempt(source.root_hash);
+    counted.map_err(|error| failed(&error))?;
+    Ok(meta)
+}
+
+/// A state in memory is a failure: services run on it, but what they keep is lost.
+fn open_state(disk: &str) -> Result<(), state::StateError> {
+    let state = state::open(disk)?;
+    match (state.kind, state.problem) {
+        (Kind::Temporary, Some(problem)) => Err(problem),
+        (_, Some(problem)) => {
+            let line = console::event("state.problem");
+            console::emit(&line.with("error", crate::stage1::chain(&problem)));
+            Ok(())
+        }
+        (_, None) => Ok(()),
+    }
+}
+
+fn check_hardware(
+    appliance: &Appliance,
+    ground: &mut Ground,
+    (facts, story): (&mut Facts, &mut Story),
+) {
+    let disk = ground.source.as_ref().map(|source| source.disk.as_str());
+    let check = || Ok::<_, Infallible>(Hardware::here(disk).check(&appliance.requirements));
+    for broken in story.phase("hardware", check).unwrap_or_default() {
+        let refuse = broken.enforce == Enforce::Refuse;
+        let line = console::event(BROKEN)
+            .with("expected", &broken.expected)
+            .with("found", &broken.found);
+        console::emit(&line.with("enforce", if refuse { "refuse" } else { "warn" }));
+        if refuse {
+            facts.faults.push(format!("hardware: {broken}"));
+        }
+        ground.warnings.push(broken.to_string());
+    }
+}

@@ -1,0 +1,316 @@
+//! The real host.
+
+use std::{collections::BTreeMap, path::Path, rc::Rc};
+
+use bedplate_contract::{
+    Appliance,
+    control::{BootReport, Reply},
+    event::{self, name},
+    layout,
+    meta::Outcome,
+    service::{Check, Service},
+};
+use bedplate_sys::{
+    clock,
+    process::{self, Ended as ProcessEnd},
+};
+
+use super::{
+    Host,
+    process::{launch, make_directories},
+};
+use crate::{
+    cgroup::Cgroups,
+    console,
+    control::Control,
+    decide::{Checked, Event, Exit, How, ProbeKind, ServiceId, Verdict},
+    ground::Ground,
+    log::Capture,
+    probe::{self, Asker, Checks, Method, Purpose},
+    stage1::chain,
+};
+
+/// Event of a service that runs without its cgroup: `name`, `error`.
+const NO_CGROUP: &str = "cgroup.failed";
+/// Event of a report that could not be kept: `error`.
+const NO_REPORT: &str = "report.failed";
+
+/// Output lines that the console shows while a boot is not decided: it is a slow line.
+const ECHO: usize = 1000;
+
+/// Output lines that the console shows when a service fails later.
+const LAST_WORDS: usize = 10;
+
+/// Everything that the loop holds open for the appliance.
+#[derive(Debug)]
+pub struct Linux {
+    /// What the phases found.
+    pub ground: Ground,
+    /// Who may ask.
+    pub control: Control,
+    /// Checks in flight.
+    pub checks: Checks,
+    /// Output of each service, by its place.
+    pub captures: Vec<Capture>,
+    /// How the machine ends, once it does.
+    pub ended: Option<How>,
+    appliance: Rc<Appliance>,
+    cgroups: Option<Cgroups>,
+    /// Processes that are not reaped, with their services.
+    pids: BTreeMap<u32, ServiceId>,
+    /// The last process of each service, which leads its group.
+    leaders: BTreeMap<ServiceId, u32>,
+    echo: usize,
+}
+
+impl Linux {
+    /// A host that runs `appliance` on `ground`.
+    pub fn new(appliance: Rc<Appliance>, ground: Ground, cgroups: Option<Cgroups>) -> Self {
+        let logs = Path::new(layout::LOGS_DIR);
+        let services = appliance.services.iter();
+        let captures = services.map(|s| Capture::new(logs, &s.name, &appliance.log));
+        Self {
+            ground,
+            control: Control::new(clock::since_boot_ms()),
+            checks: Checks::default(),
+            captures: captures.collect(),
+            ended: None,
+            cgroups,
+            pids: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+            echo: ECHO,
+            appliance,
+        }
+    }
+
+    /// The event that the end of process `pid` means; an adopted orphan means none.
+    pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Event> {
+        if let Some(ended) = self.checks.reaped(pid, end) {
+            return Some(into_event(ended));
+        }
+        let service = self.pids.remove(&pid)?;
+        self.drain(service);
+        let exit = match end {
+            ProcessEnd::Status(status) => Exit::Status(status),
+            ProcessEnd::Signal(signal) => Exit::Signal(signal),
+        };
+        Some(Event::Exited { service, exit })
+    }
+
+    /// Takes what a service printed; the console shows it while the boot is not decided.
+    pub fn drain(&mut self, service: ServiceId) {
+        let now = self.now();
+        let Some(capture) = self.captures.get_mut(service.0) else {
+            return;
+        };
+        let lines = capture.drain(now);
+        let shown = lines.len().min(self.echo);
+        self.echo -= shown;
+        self.show(service, &lines[..shown]);
+    }
+
+    fn show(&self, service: ServiceId, lines: &[String]) {
+        let name = self.service(service).map_or("", |spec| &spec.name);
+        for text in lines {
+            let line = console::event(name::LOG).with("name", name);
+            console::emit(&line.with("text", text));
+        }
+    }
+
+    fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.appliance.services.get(id.0)
+    }
+
+    /// The cgroup of a service; without one it runs all the same, and the console says so.
+    fn cgroup(&self, service: &Service) -> Option<std::fs::File> {
+        let prepared = self.cgroups.as_ref()?.prepare(service);
+        prepared
+            .inspect_err(|error| {
+                let line = console::event(NO_CGROUP).with("name", &service.name);
+                console::emit(&line.with("error", chain(error)));
+            })
+            .ok()
+    }
+
+    /// What a probe does; an exec probe's process is made here.
+    fn method(&self, service: &Service, check: &Check) -> Result<Method, String> {
+        match check {
+            Check::Tcp { address, port } => probe::socket_address(address, *port).map(Method::Tcp),
+            Check::Http {
+                address,
+                port,
+                path,
+            } => {
+                let address = probe::socket_address(address, *port)?;
+                let request = probe::http_request("GET", address, path);
+                Ok(Method::Http(address, request))
+            }
+            Check::Exec { run } => {
+                launch(service, run, self.cgroup(service), None).map(Method::Exec)
+            }
+        }
+    }
+
+    fn begin(&mut self, asker: Asker, method: Result<Method, String>, ms: u64) -> Option<Event> {
+        let deadline = self.now().saturating_add(ms);
+        let ended = match method {
+            Ok(method) => self.checks.begin(asker, method, deadline),
+            Err(reason) => Some(probe::Ended {
+                asker,
+                outcome: Err(reason),
+            }),
+        };
+        ended.map(into_event)
+    }
+}
+
+/// What a finished check means.
+pub fn into_event(ended: probe::Ended) -> Event {
+    let Asker {
+        service,
+        run,
+        purpose,
+    } = ended.asker;
+    let outcome = ended.outcome;
+    match purpose {
+        Purpose::Stop => Event::StopPosted {
+            service,
+            run,
+            outcome,
+        },
+        Purpose::Probe(probe) => Event::Probed {
+            service,
+            run,
+            check: Checked { probe, outcome },
+        },
+    }
+}
+
+impl Host for Linux {
+    fn now(&self) -> u64 {
+        clock::since_boot_ms()
+    }
+
+    fn start(&mut self, id: ServiceId) -> Result<u32, String> {
+        let appliance = Rc::clone(&self.appliance);
+        let service = appliance.services.get(id.0).ok_or("no such service")?;
+        make_directories(service)?;
+        let cgroup = self.cgroup(service);
+        let capture = self.captures.get_mut(id.0).ok_or("no such service")?;
+        let output = capture
+            .open()
+            .map_err(|error| format!("make a pipe: {error}"))?;
+        let pid = launch(service, &service.run, cgroup, Some(output))?;
+        self.pids.insert(pid, id);
+        self.leaders.insert(id, pid);
+        Ok(pid)
+    }
+
+    fn signal(&mut self, service: ServiceId, signal: i32) {
+        let running = self.pids.iter().find(|(_, owner)| **owner == service);
+        if let Some((pid, _)) = running {
+            // A process that is gone already is reaped next; no signal can be missed by it.
+            let _ = process::signal(*pid, signal);
+        }
+    }
+
+    fn kill(&mut self, service: ServiceId) {
+        let name = self.service(service).map(|spec| spec.name.as_str());
+        let killed = match (&self.cgroups, name) {
+            (Some(cgroups), Some(name)) => cgroups.kill(name).is_ok(),
+            _ => false,
+        };
+        if !killed && let Some(leader) = self.leaders.get(&service) {
+            // The group may be empty, which is what is wanted.
+            let _ = process::kill_group(*leader);
+        }
+    }
+
+    fn post_stop(&mut self, service: ServiceId, run: u32) -> Option<Event> {
+        let stop = self.service(service)?.stop.clone();
+        let http = stop.http?;
+        let method = probe::socket_address(&http.address, http.port)
+            .map(|address| Method::Http(address, probe::http_request("POST", address, &http.path)));
+        let asker = Asker {
+            service,
+            run,
+            purpose: Purpose::Stop,
+        };
+        self.begin(asker, method, stop.timeout_ms)
+    }
+
+    fn probe(&mut self, service: ServiceId, run: u32, kind: ProbeKind) -> Option<Event> {
+        let appliance = Rc::clone(&self.appliance);
+        let spec = appliance.services.get(service.0)?;
+        let probe = kind.of(spec)?;
+        let asker = Asker {
+            service,
+            run,
+            purpose: Purpose::Probe(kind),
+        };
+        let method = self.method(spec, &probe.check);
+        self.begin(asker, method, probe.timeout_ms)
+    }
+
+    fn cancel_probes(&mut self, service: ServiceId) {
+        self.checks.cancel(service);
+    }
+
+    fn emit(&mut self, line: &event::Event) {
+        console::emit(line);
+        match line.name.as_str() {
+            name::HEALTHY | name::DEGRADED => self.echo = 0,
+            name::SERVICE_FAILED if self.echo == 0 => self.show_last_words(line),
+            _ => {}
+        }
+    }
+
+    fn bless(&mut self) -> Result<String, String> {
+        self.ground.bless()
+    }
+
+    fn mark_bad(&mut self) -> Result<String, String> {
+        self.ground.mark_bad()
+    }
+
+    fn report(&mut self, verdict: &Verdict) {
+        let outcome = match verdict.outcome {
+            "blessed" => Outcome::Blessed,
+            "degraded" => Outcome::Degraded,
+            _ => Outcome::GateFailed,
+        };
+        let report = BootReport {
+            version: self.appliance.version.clone(),
+            entry: self.ground.entry_name().unwrap_or_default(),
+            root_hash: self.ground.root_hash().unwrap_or_default(),
+            outcome: verdict.outcome.to_owned(),
+            reason: verdict.reason.clone(),
+            ms: self.now(),
+            services: verdict.services.clone(),
+            phases: self.ground.phases.clone(),
+        };
+        if let Err(error) = self.ground.keep_report(&report, outcome) {
+            console::emit(&console::event(NO_REPORT).with("error", error));
+        }
+    }
+
+    fn reply(&mut self, client: u64, reply: &Reply) {
+        self.control.reply(client, reply);
+    }
+
+    fn end(&mut self, how: How) {
+        self.ended = Some(how);
+    }
+}
+
+impl Linux {
+    /// The last lines of the service that failed, for whoever looks at the console.
+    fn show_last_words(&self, line: &event::Event) {
+        let name = line.field("name").unwrap_or_default();
+        let mut services = self.appliance.services.iter();
+        if let Some(at) = services.position(|spec| spec.name == name) {
+            let lines = self.captures.get(at).map(|c| c.last(LAST_WORDS));
+            self.show(ServiceId(at), &lines.unwrap_or_default());
+        }
+    }
+}

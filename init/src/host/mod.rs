@@ -1,0 +1,96 @@
+//! The effects that PID 1 can have, and the one place where decisions become effects.
+//!
+//! [`drive`] hands an event to the core ([`crate::decide`]), performs the actions in their order on
+//! a [`Host`] and feeds back what they answer. [`Linux`] is the real host; tests have their own.
+
+mod linux;
+mod process;
+
+use std::collections::VecDeque;
+
+use bedplate_contract::{control::Reply, event};
+
+use crate::decide::{Action, Event, How, ProbeKind, ServiceId, State, Verdict, decide};
+
+pub use linux::{Linux, into_event as linux_event};
+
+/// Event of something that could not have happened: `error`.
+pub const IGNORED: &str = "event.ignored";
+
+/// What PID 1 does to the world. Nothing here may block without a deadline.
+pub trait Host {
+    /// Milliseconds since the kernel started.
+    fn now(&self) -> u64;
+    /// Makes the process of a service; returns its id.
+    ///
+    /// # Errors
+    /// The step that failed, in words.
+    fn start(&mut self, service: ServiceId) -> Result<u32, String>;
+    /// Sends a signal to the process of a service.
+    fn signal(&mut self, service: ServiceId, signal: i32);
+    /// Kills everything that a service made.
+    fn kill(&mut self, service: ServiceId);
+    /// Asks a service's stop endpoint; an answer that is known at once is returned.
+    fn post_stop(&mut self, service: ServiceId, run: u32) -> Option<Event>;
+    /// Begins a check; an outcome that is known at once is returned.
+    fn probe(&mut self, service: ServiceId, run: u32, probe: ProbeKind) -> Option<Event>;
+    /// Ends the checks of a service without an answer.
+    fn cancel_probes(&mut self, service: ServiceId);
+    /// Tells an event on the console.
+    fn emit(&mut self, line: &event::Event);
+    /// Drops the counter of the running entry; returns the entry's new name.
+    ///
+    /// # Errors
+    /// Why it kept it, in words.
+    fn bless(&mut self) -> Result<String, String>;
+    /// Takes the tries of the running entry away; returns the entry's new name.
+    ///
+    /// # Errors
+    /// Why it kept them, in words.
+    fn mark_bad(&mut self) -> Result<String, String>;
+    /// Keeps a report of this boot.
+    fn report(&mut self, verdict: &Verdict);
+    /// Answers a client.
+    fn reply(&mut self, client: u64, reply: &Reply);
+    /// Leaves the event loop for good.
+    fn end(&mut self, how: How);
+}
+
+/// Takes `event` and everything that follows from it at once.
+pub fn drive(state: &mut State, host: &mut impl Host, event: Event) {
+    let mut events = VecDeque::from([event]);
+    while let Some(event) = events.pop_front() {
+        let now = host.now();
+        match decide(state, now, event) {
+            Ok(actions) => events.extend(actions.into_iter().filter_map(|a| perform(host, a))),
+            Err(error) => host.emit(&event::Event::new(now, IGNORED).with("error", error)),
+        }
+    }
+}
+
+fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
+    match action {
+        Action::Start { service, .. } => {
+            return Some(match host.start(service) {
+                Ok(pid) => Event::Started { service, pid },
+                Err(reason) => Event::StartFailed { service, reason },
+            });
+        }
+        Action::Probe {
+            service,
+            run,
+            probe,
+        } => return host.probe(service, run, probe),
+        Action::PostStop { service, run } => return host.post_stop(service, run),
+        Action::Bless => return Some(Event::Blessed(host.bless())),
+        Action::MarkBad => return Some(Event::MarkedBad(host.mark_bad())),
+        Action::Signal { service, signal } => host.signal(service, signal),
+        Action::Kill { service } => host.kill(service),
+        Action::CancelProbes { service } => host.cancel_probes(service),
+        Action::Emit(line) => host.emit(&line),
+        Action::Report(verdict) => host.report(&verdict),
+        Action::Reply { client, reply } => host.reply(client, &reply),
+        Action::End(how) => host.end(how),
+    }
+    None
+}

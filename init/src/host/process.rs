@@ -1,0 +1,85 @@
+//! What a service's process gets: environment, secrets, directories, output.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, PermissionsExt, chown},
+    },
+    path::Path,
+};
+
+use bedplate_contract::service::Service;
+use bedplate_sys::process::{self, Identity, Launch, Limits};
+
+use crate::{secrets, stage1::chain};
+
+/// `PATH` of every service that sets none.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where runtime directories are.
+const RUN: &str = "/run";
+
+/// Makes the process of `service`, or another program in its place and with its rights.
+///
+/// # Errors
+/// The step that failed, in words.
+pub(super) fn launch(
+    service: &Service,
+    run: &[String],
+    cgroup: Option<File>,
+    output: Option<OwnedFd>,
+) -> Result<u32, String> {
+    let wanted = Launch {
+        run: run.to_vec(),
+        environment: environment(service)?,
+        directory: service.working_directory.clone().into(),
+        identity: Identity {
+            uid: service.uid,
+            gid: service.gid,
+            groups: service.groups.clone(),
+        },
+        limits: Limits {
+            nofile: service.limits.nofile,
+            memlock: service.limits.memlock_bytes,
+        },
+        cgroup,
+        output,
+    };
+    process::launch(wanted).map_err(|error| chain(&error))
+}
+
+fn environment(service: &Service) -> Result<BTreeMap<String, String>, String> {
+    let mut all = BTreeMap::new();
+    all.insert("PATH".to_owned(), PATH.to_owned());
+    all.insert("HOME".to_owned(), "/".to_owned());
+    let credentials = secrets::hand_out(service).map_err(|error| chain(&error))?;
+    if let Some(directory) = credentials {
+        let directory = directory.to_string_lossy().into_owned();
+        all.insert("CREDENTIALS_DIRECTORY".to_owned(), directory);
+    }
+    all.extend(service.environment.clone());
+    for (variable, name) in &service.secret_environment {
+        let value = secrets::read(name).map_err(|error| chain(&error))?;
+        all.insert(variable.clone(), value);
+    }
+    Ok(all)
+}
+
+/// Makes the runtime directories of `service`, owned by its user.
+///
+/// # Errors
+/// The directory that could not be made, in words.
+pub(super) fn make_directories(service: &Service) -> Result<(), String> {
+    for name in &service.runtime_directories {
+        let path = Path::new(RUN).join(name.trim_start_matches('/'));
+        let failed = |error| format!("make `{}`: {error}", path.display());
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o755);
+        builder.create(&path).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
+        chown(&path, Some(service.uid), Some(service.gid)).map_err(failed)?;
+    }
+    Ok(())
+}
