@@ -44,7 +44,7 @@ pub(super) fn kernel(
         .set(&set)
         .map(|package| package.sha256)
         .collect();
-    let key = Key::new("layer kernel 1").below(below);
+    let key = Key::new("layer kernel 2").below(below);
     let key = digests
         .iter()
         .fold(key, |key, digest| key.part(digest.as_bytes()));

@@ -8,7 +8,7 @@ use std::{
     fs, io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{FileTypeExt, MetadataExt},
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::Path,
 };
@@ -76,7 +76,14 @@ pub const EPOCH_DAY: i64 = EPOCH / 86_400;
 /// A system call fails.
 pub fn normalise(root: &Path) -> Result<(), LayerError> {
     visit(root, Path::new(""))?;
-    fix_shadow(&root.join("etc/shadow"))?;
+    rewrite(&root.join("etc/shadow"), shadow_without_days)?;
+    rewrite(
+        &root.join("var/cache/debconf/config.dat"),
+        debconf_without_temporaries,
+    )?;
+    // The top of the layer was made under the umask of whoever builds.
+    fs::set_permissions(root, fs::Permissions::from_mode(0o755))
+        .map_err(LayerError::io("set the mode of", root))?;
     settle(root)
 }
 
@@ -147,16 +154,25 @@ fn leads_to_snakeoil(link: &Path) -> bool {
     text.file_name() == Some(OsStr::new("ssl-cert-snakeoil.pem"))
 }
 
-/// The day of the last change is the day of the build, in the third field (shadow(5)).
-fn fix_shadow(path: &Path) -> Result<(), LayerError> {
+/// Changes a file of text in place, so that mode and owner stay.
+fn rewrite(path: &Path, change: fn(&str) -> String) -> Result<(), LayerError> {
     if !path.is_file() {
         return Ok(());
     }
     let text = fs::read_to_string(path).map_err(LayerError::io("read", path))?;
-    // In place: mode and owner stay.
-    fs::write(path, shadow_without_days(&text)).map_err(LayerError::io("write", path))
+    fs::write(path, change(&text)).map_err(LayerError::io("write", path))
 }
 
+/// Drops the values that name a temporary file: ucf(1) asks its questions with random names.
+fn debconf_without_temporaries(text: &str) -> String {
+    let line = |line: &str| match line.split_once(" = /tmp/") {
+        Some((name, _)) if line.starts_with(' ') => format!("{name} = \n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The day of the last change is the day of the build, in the third field (shadow(5)).
 fn shadow_without_days(text: &str) -> String {
     let fixed = |line: &str| {
         let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
@@ -278,6 +294,13 @@ mod tests {
             );
         }
         assert!(root.path().join("var/log/app").is_dir() && root.path().join("tmp").is_dir());
+    }
+
+    #[test]
+    fn debconf_loses_temporary_names_alone() {
+        let text = "Name: ucf/x\nVariables:\n NEW = /tmp/a.Xy\n BASENAME = a\n\n";
+        let wanted = "Name: ucf/x\nVariables:\n NEW = \n BASENAME = a\n\n";
+        assert_eq!(debconf_without_temporaries(text), wanted);
     }
 
     #[test]

@@ -45,7 +45,7 @@ const DIRECTORIES: [(&str, u32); 17] = [
 /// The lowest layer: directories, and the Essential packages where they are asked for.
 pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
     let debs = debs(inputs, Part::Base);
-    let key = package_key("layer base 1", &[], &debs);
+    let key = package_key("layer base 2", &[], &debs);
     let step = Step {
         name: "base",
         key: key.digest(),
@@ -64,7 +64,7 @@ pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
 pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
     let debs = debs(inputs, Part::Rest);
     let early: Vec<&File> = early_files(inputs).collect();
-    let mut key = package_key("layer packages 1", below, &debs);
+    let mut key = package_key("layer packages 2", below, &debs);
     for file in &early {
         let head = format!("{} {:o}", file.path, file.mode);
         key = key.part(head.as_bytes()).part(&file.content);
