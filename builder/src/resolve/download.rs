@@ -5,7 +5,7 @@
 //! may pass (time-outs, cuts, 429, 5xx), never for 404 or a wrong digest.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     thread,
@@ -264,7 +264,7 @@ impl Downloader {
         match partial.check(wanted) {
             Ok(()) => Ok(()),
             Err(error) => {
-                partial.restart().map_err(fail)?;
+                fs::remove_file(path).map_err(fail)?;
                 // What an earlier process left may be torn; what came in one go is simply wrong.
                 Err(if resumed > 0 {
                     passing(io::Error::other(error.to_string()), false)
@@ -293,10 +293,7 @@ impl Downloader {
                 .read(&mut buffer)
                 .map_err(|error| passing(error, progress))?
             {
-                0 if partial.length < wanted.size => {
-                    let error = io::Error::from(io::ErrorKind::UnexpectedEof);
-                    return Err(passing(error, progress));
-                }
+                // A cut is an error of the connection; this is all that the server has.
                 0 => return Ok(()),
                 count => {
                     let written = partial.append(&buffer[..count]);

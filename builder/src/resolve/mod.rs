@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use crate::{definition::Definition, store::Store};
+use crate::{
+    definition::{Definition, Repository},
+    store::Store,
+};
 
 mod apt_sources;
 mod date;
@@ -55,6 +58,8 @@ pub struct Sources {
     pub progress: Progress,
     /// How files are fetched.
     pub downloader: Downloader,
+    /// Where tools come from.
+    pub tools: Repository,
 }
 
 /// Whether the network may be used.
@@ -86,6 +91,7 @@ impl Sources {
             network: Network::Online,
             progress: Progress::on_stderr(),
             downloader: Downloader::new(Patience::default()),
+            tools: tools::repository(),
         }
     }
 
@@ -105,7 +111,7 @@ impl Sources {
 /// # Errors
 /// See [`ResolveError`].
 pub fn lock(definitions: &[Definition], sources: &Sources) -> Result<Lock, ResolveError> {
-    locking::lock(&request::of_definitions(definitions), sources)
+    locking::lock(&request::of_definitions(definitions, sources), sources)
 }
 
 /// Locks `sets` of tools alone.
@@ -113,7 +119,7 @@ pub fn lock(definitions: &[Definition], sources: &Sources) -> Result<Lock, Resol
 /// # Errors
 /// See [`ResolveError`].
 pub fn lock_tools(sets: &[ToolSet], sources: &Sources) -> Result<Lock, ResolveError> {
-    locking::lock(&request::of_tools(sets), sources)
+    locking::lock(&request::of_tools(sets, sources), sources)
 }
 
 /// The lock at `path` for `definitions`, made and saved where `mode` says so.
@@ -127,7 +133,12 @@ pub fn ensure_lock(
     mode: LockMode,
     sources: &Sources,
 ) -> Result<Lock, ResolveError> {
-    ensure(path, &request::of_definitions(definitions), mode, sources)
+    ensure(
+        path,
+        &request::of_definitions(definitions, sources),
+        mode,
+        sources,
+    )
 }
 
 /// As [`ensure_lock`] for `sets` of tools alone.
@@ -140,7 +151,7 @@ pub fn ensure_tools_lock(
     mode: LockMode,
     sources: &Sources,
 ) -> Result<Lock, ResolveError> {
-    ensure(path, &request::of_tools(sets), mode, sources)
+    ensure(path, &request::of_tools(sets, sources), mode, sources)
 }
 
 fn ensure(

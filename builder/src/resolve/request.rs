@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use bedplate_contract::Digest;
 use serde::Serialize;
 
-use super::tools::{self, ToolSet};
+use super::{
+    Sources,
+    tools::{self, ToolSet},
+};
 use crate::definition::{Definition, Repository};
 
 /// One set to be locked.
@@ -47,17 +50,17 @@ struct Fingerprint<'a> {
 }
 
 /// The requests of `definitions` and of the tools, sorted by set.
-pub(super) fn of_definitions(definitions: &[Definition]) -> Vec<Request> {
+pub(super) fn of_definitions(definitions: &[Definition], sources: &Sources) -> Vec<Request> {
     let images = definitions.iter().flat_map(of_definition);
-    let tools = of_tools(&[tools::BUILD, tools::RUN]);
+    let tools = of_tools(&[tools::BUILD, tools::RUN], sources);
     sorted(images.chain(tools).collect())
 }
 
 /// The requests of `sets`, sorted by set.
-pub(super) fn of_tools(sets: &[ToolSet]) -> Vec<Request> {
+pub(super) fn of_tools(sets: &[ToolSet], sources: &Sources) -> Vec<Request> {
     let requests = sets.iter().map(|set| Request {
         set: set.name.to_owned(),
-        repositories: vec![tools::repository()],
+        repositories: vec![sources.tools.clone()],
         directory: PathBuf::new(),
         rule: Rule::Closure,
         packages: set.packages.iter().map(|&name| name.to_owned()).collect(),
