@@ -16,7 +16,7 @@ pub enum LayerError {
     #[error("cannot keep a layer")]
     Store(#[from] StoreError),
     /// Directories cannot be stacked.
-    #[error("cannot stack the layers")]
+    #[error("cannot stack the layers in the store (`$BEDPLATE_STORE` puts it elsewhere)")]
     Overlay(#[from] OverlayError),
     /// A package cannot be unpacked.
     #[error("cannot unpack the packages")]

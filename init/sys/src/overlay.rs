@@ -17,14 +17,29 @@ pub const OPAQUE: &str = "user.overlay.opaque";
 /// Prefix of every attribute that overlayfs keeps for itself.
 pub const PREFIX: &str = "user.overlay.";
 
+/// `f_type` of an overlay (`OVERLAYFS_SUPER_MAGIC`, linux/magic.h).
+const OVERLAY_MAGIC: u64 = 0x794c_7630;
+
 /// Why an overlay could not be mounted.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot mount {layers} directories as an overlay on `{}`", target.display())]
-pub struct OverlayError {
-    layers: usize,
-    target: PathBuf,
-    #[source]
-    source: io::Error,
+pub enum OverlayError {
+    /// The writable side lies on an overlay, which cannot hold another's deletions.
+    #[error(
+        "expected a file system that is no overlay itself at `{}`, found an overlay",
+        .0.display()
+    )]
+    Nested(PathBuf),
+    /// The kernel refuses.
+    #[error("cannot mount {layers} directories as an overlay on `{}`", target.display())]
+    Mount {
+        /// Directories below the writable one.
+        layers: usize,
+        /// Where it was to be mounted.
+        target: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// The writable side of an overlay: both on one file system that is no overlay itself.
@@ -74,12 +89,18 @@ pub fn mount(
     let target = target.to_owned();
     match result {
         Ok(()) => Ok(Mounted { target }),
-        Err(source) => Err(OverlayError {
+        Err(_) if upper.is_some_and(is_overlay) => Err(OverlayError::Nested(target)),
+        Err(source) => Err(OverlayError::Mount {
             layers: lowers.len(),
             target,
             source,
         }),
     }
+}
+
+fn is_overlay(upper: Upper<'_>) -> bool {
+    let found = rustix::fs::statfs(upper.directory);
+    found.is_ok_and(|found| u64::try_from(found.f_type) == Ok(OVERLAY_MAGIC))
 }
 
 fn bind_read_only(directory: &Path, target: &Path) -> io::Result<()> {

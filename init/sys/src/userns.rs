@@ -200,8 +200,8 @@ impl Mapper {
         let output = self.child.wait_with_output().map_err(wait)?;
         match output.status.code() {
             Some(0) => Ok(()),
-            // What a shell says of a command that it does not find.
-            Some(127) => Err(UsernsError::NoProgram(self.program)),
+            // What a shell says of a command that it does not find, or may not run.
+            Some(126 | 127) => Err(UsernsError::NoProgram(self.program)),
             _ => Err(UsernsError::Map {
                 program: self.program,
                 said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),

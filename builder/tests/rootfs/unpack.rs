@@ -1,7 +1,5 @@
 //! Packages into a tree: what is kept, and that nothing gets out.
 
-mod common;
-
 use std::{
     error::Error,
     fs,
@@ -9,8 +7,8 @@ use std::{
     path::Path,
 };
 
+use crate::packages::{Entry, tar, write_deb};
 use bedplate::layer::{deb::Deb, unpack};
-use common::{Entry, tar, write_deb};
 
 const CONTROL: &str = "Package: tiny\nVersion: 1\nArchitecture: all\n";
 

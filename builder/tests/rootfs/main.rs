@@ -1,0 +1,5 @@
+//! Roots made of tiny packages, which the tests make themselves.
+
+mod layer;
+mod packages;
+mod unpack;
