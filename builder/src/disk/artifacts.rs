@@ -9,7 +9,6 @@ use super::{
     error::{DiskError, unread},
     output,
 };
-use crate::store;
 
 /// File name of the document.
 const DOCUMENT: &str = "disk.json";
@@ -61,6 +60,24 @@ impl Artifact {
 }
 
 impl Artifacts {
+    /// Measures the files that a build made in `directory`.
+    pub(super) fn measure(
+        directory: &Path,
+        uki: &str,
+        root_hash: Digest,
+        kernel: &str,
+    ) -> Result<Self, DiskError> {
+        Ok(Self {
+            schema: SchemaVersion,
+            root_hash,
+            kernel: kernel.to_owned(),
+            root: Artifact::of(directory, super::ROOT)?,
+            verity: Artifact::of(directory, super::VERITY)?,
+            uki: Artifact::of(directory, uki)?,
+            disk: Artifact::of(directory, super::DISK)?,
+        })
+    }
+
     /// Reads the document of an earlier build in `directory`.
     ///
     /// # Errors
@@ -79,7 +96,7 @@ impl Artifacts {
             path: path.clone(),
             source,
         })?;
-        Ok(store::atomic_write(&path, &bytes)?)
+        Ok(output::save(&path, &bytes)?)
     }
 }
 

@@ -9,7 +9,6 @@ use super::{
     esp::EspTooSmall, gpt::GptError, initramfs::InitramfsError, layout::LayoutError,
     modules::ModulesError, output::WriteError, pe::PeError, root::RootError, verity::VerityError,
 };
-use crate::store::StoreError;
 
 /// A disk that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +40,6 @@ pub enum DiskError {
     /// No space, most likely.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The store refused.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// An input or an output that cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {

@@ -64,6 +64,12 @@ impl Content<'_> {
         })
     }
 
+    /// Bytes of all files.
+    pub fn size(&self) -> u64 {
+        let files = self.files().into_iter();
+        files.map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
     fn files(&self) -> [(String, &[u8]); 5] {
         [
             ("EFI/BOOT/BOOTX64.EFI".to_owned(), self.loader),

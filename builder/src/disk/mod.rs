@@ -13,7 +13,6 @@ pub mod gpt;
 pub mod guid;
 pub mod initramfs;
 pub mod layout;
-pub mod modinfo;
 pub mod modules;
 pub mod output;
 pub mod pe;
@@ -24,7 +23,7 @@ pub mod verity;
 
 use std::{fs, path::Path};
 
-use bedplate_contract::{Digest, EntryName, SchemaVersion};
+use bedplate_contract::{Digest, EntryName};
 
 pub use self::{
     artifacts::{Artifact, Artifacts},
@@ -34,7 +33,6 @@ use self::{error::unread, layout::Layout, modules::Modules};
 use crate::{
     definition::{Disk, Image},
     layer::KernelTree,
-    store,
     tool::Tools,
 };
 
@@ -106,7 +104,7 @@ pub fn assemble(
     directory: &Path,
 ) -> Result<Artifacts, DiskError> {
     let image = request.image;
-    let [root, tree, disk] = [ROOT, VERITY, DISK].map(|name| directory.join(name));
+    let [root, tree] = [ROOT, VERITY].map(|name| directory.join(name));
     let root_hash = verity::write(&root, &verity::salt(&image.name), &tree)?;
     let modules = Modules::open(&request.kernel.modules)?;
     let uki = uki(request, &boot.stub, &modules, &root_hash)?;
@@ -123,18 +121,10 @@ pub fn assemble(
     };
     let size = fs::metadata(&root).map_err(|e| unread(&root, e))?.len();
     let layout = Layout::plan(request.disk, size)?;
-    raw::write(&disk, &layout, &parts)?;
+    raw::write(&directory.join(DISK), &layout, &parts)?;
     let uki_name = entry.blessed().to_string();
-    store::atomic_write(&directory.join(&uki_name), &uki)?;
-    let artifacts = Artifacts {
-        schema: SchemaVersion,
-        root_hash,
-        kernel: modules.release().to_owned(),
-        root: Artifact::of(directory, ROOT)?,
-        verity: Artifact::of(directory, VERITY)?,
-        uki: Artifact::of(directory, &uki_name)?,
-        disk: Artifact::of(directory, DISK)?,
-    };
+    output::save(&directory.join(&uki_name), &uki)?;
+    let artifacts = Artifacts::measure(directory, &uki_name, root_hash, modules.release())?;
     artifacts.save(directory)?;
     Ok(artifacts)
 }

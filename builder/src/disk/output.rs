@@ -1,7 +1,7 @@
 //! Writing and reading large outputs: sparse, and with errors that say what was needed.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -33,6 +33,15 @@ impl WriteError {
             source,
         }
     }
+}
+
+/// Writes `bytes` to the new file `path`, which lies in a step of the store: it appears with the
+/// whole step, so it needs no rename of its own.
+///
+/// # Errors
+/// The write fails.
+pub fn save(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    fs::write(path, bytes).map_err(|e| WriteError::new(path, bytes.len() as u64, e))
 }
 
 /// The digest of the file at `path`, read in pieces.
@@ -95,6 +104,16 @@ mod tests {
         assert_eq!(copy[4096..4096 + bytes.len()], bytes);
         assert!(file.metadata().unwrap().blocks() * 512 < 1 << 20);
         assert_eq!(digest(&to).unwrap(), Digest::of(&copy));
+    }
+
+    #[test]
+    fn a_full_disk_is_named() {
+        let error = save(Path::new("/dev/full"), b"bytes").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot write `/dev/full`, which needs 1 MiB"
+        );
+        assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]

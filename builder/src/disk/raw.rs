@@ -2,7 +2,11 @@
 //!
 //! Slot B, meta and state stay zero: the first upgrade and the first boot fill them.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
 
 use bedplate_contract::Digest;
 
@@ -27,6 +31,15 @@ pub struct Parts<'a> {
     pub root_hash: &'a Digest,
 }
 
+impl Parts<'_> {
+    /// Bytes that are no holes, but for the tables.
+    fn size(&self) -> io::Result<u64> {
+        let files = [self.root, self.tree].map(|path| Ok(fs::metadata(path)?.len()));
+        let files = files.into_iter().sum::<io::Result<u64>>()?;
+        Ok(files + self.esp.size())
+    }
+}
+
 /// Writes the disk `layout` with `parts` to the new file `path`, sparse.
 ///
 /// # Errors
@@ -34,7 +47,7 @@ pub struct Parts<'a> {
 pub fn write(path: &Path, layout: &Layout, parts: &Parts<'_>) -> Result<(), DiskError> {
     let [esp, slot, slot_tree, ..] = layout.partitions;
     parts.esp.check_room(esp.size)?;
-    let needed = slot.size + slot_tree.size + parts.esp.uki.len() as u64;
+    let needed = parts.size().map_err(|e| WriteError::new(path, 0, e))?;
     let failed = |source| WriteError::new(path, needed, source);
     let disk = create(path, layout.size).map_err(failed)?;
     let content = Digest::of(parts.esp.uki);

@@ -18,25 +18,26 @@ use bedplate_contract::{
 };
 use rayon::prelude::*;
 
-use super::guid::Guid;
+use super::{guid::Guid, output::WriteError};
 
 /// Bytes that are hashed in parallel at a time.
 const CHUNK: usize = 16 << 20;
 
-/// An error while a tree is made: what was being done to which file.
+/// A tree that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum VerityError {
-    /// The image cannot be read, or the tree not be written.
-    #[error("cannot {action} `{}`", path.display())]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// The file.
+    /// The image cannot be read.
+    #[error("cannot read the root image `{}`", path.display())]
+    Read {
+        /// The image.
         path: PathBuf,
         /// What went wrong.
         #[source]
         source: io::Error,
     },
+    /// The tree cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// An image that does not end on a block, or has no block.
     #[error("expected `{}` to hold a whole number of {BLOCK_SIZE}-byte blocks, found {size} bytes", path.display())]
     Size {
@@ -89,12 +90,15 @@ pub fn write(image: &Path, salt: &[u8; 32], output: &Path) -> Result<Digest, Ver
             .try_for_each(|level| write_padded(&mut file, level))?;
         file.flush()
     };
-    save().map_err(|e| io_error("write the hash tree", output, e))?;
+    save().map_err(|e| WriteError::new(output, file_size(data_blocks), e))?;
     Ok(root_hash)
 }
 
 fn leaf_digests(image: &Path, salt: &[u8; 32]) -> Result<Vec<[u8; 32]>, VerityError> {
-    let unread = |e| io_error("read the root image", image, e);
+    let unread = |source| VerityError::Read {
+        path: image.to_owned(),
+        source,
+    };
     let mut file = File::open(image).map_err(unread)?;
     let size = file.metadata().map_err(unread)?.len();
     if size == 0 || !size.is_multiple_of(BLOCK_SIZE as u64) {
@@ -144,14 +148,6 @@ fn write_padded(file: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     let padding = bytes.len().next_multiple_of(BLOCK_SIZE) - bytes.len();
     file.write_all(bytes)?;
     file.write_all(&vec![0; padding])
-}
-
-fn io_error(action: &'static str, path: &Path, source: io::Error) -> VerityError {
-    VerityError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

@@ -6,64 +6,21 @@
 //!
 //! Source: kernel Documentation/kbuild/kbuild.rst, "modules.builtin"; modules.dep(5) for the order.
 
+mod error;
+mod lists;
+pub mod modinfo;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
 
-use super::modinfo::{self, ModInfo, ModInfoError};
-
-/// What stage 1 needs to reach the root: disk controllers of hypervisors and servers, the verity
-/// target and the file system. What a kernel does not have is left out.
-pub const STAGE1: &[&str] = &[
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_scsi",
-    "nvme",
-    "ahci",
-    "sd_mod",
-    "hv_storvsc",
-    "xen_blkfront",
-    "dm_mod",
-    "sha256_ssse3",
-    "dm_verity",
-    "erofs",
-];
-
-/// What PID 1 needs from the root: the ESP, state, the firmware's variables, the power button,
-/// network cards, watchdog. What a kernel does not have is left out.
-///
-/// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
-pub const ROOT: &[&str] = &[
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "nls_utf8",
-    "xfs",
-    "efivarfs",
-    "overlay",
-    "button",
-    "evdev",
-    "virtio_net",
-    "virtio_console",
-    "virtio_rng",
-    "virtio_balloon",
-    "e1000e",
-    "igb",
-    "ixgbe",
-    "i40e",
-    "ice",
-    "mlx5_core",
-    "ena",
-    "gve",
-    "hv_netvsc",
-    "xen_netfront",
-    "af_packet",
-    "nf_tables",
-    "i6300esb",
-    "iTCO_wdt",
-];
+pub use self::{
+    error::ModulesError,
+    lists::{ROOT, STAGE1},
+};
+use self::{error::unread, modinfo::ModInfo};
 
 /// A module that exists as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,54 +39,6 @@ pub struct Modules {
     release: String,
     files: BTreeMap<String, String>,
     built_in: BTreeSet<String>,
-}
-
-/// Modules that cannot be found or read.
-#[derive(Debug, thiserror::Error)]
-pub enum ModulesError {
-    /// No kernel, or several of which none is the right one.
-    #[error("expected one kernel in `{}`, found {}", directory.display(), list(found))]
-    Kernels {
-        /// The directory that was read.
-        directory: PathBuf,
-        /// Releases found in it.
-        found: Vec<String>,
-    },
-    /// A module that was asked for by name, or that another one depends on.
-    #[error("kernel {release} has no module `{name}`{needed_by}")]
-    Absent {
-        /// Release of the kernel.
-        release: String,
-        /// Name of the module.
-        name: String,
-        /// Empty, or `, which … depends on`.
-        needed_by: String,
-    },
-    /// A file or directory that cannot be read or decompressed.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// What went wrong.
-        #[source]
-        source: io::Error,
-    },
-    /// A file that is no module.
-    #[error("cannot read the module `{}`", path.display())]
-    ModInfo {
-        /// The file.
-        path: PathBuf,
-        /// What was expected.
-        #[source]
-        source: ModInfoError,
-    },
-}
-
-fn list(found: &[String]) -> String {
-    match found {
-        [] => "none".to_owned(),
-        _ => found.join(", "),
-    }
 }
 
 impl Modules {
@@ -312,99 +221,5 @@ fn decompress(name: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn unread(path: &Path, source: io::Error) -> ModulesError {
-    ModulesError::Read {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::{super::modinfo::tests::module, *};
-
-    /// A root with kernel 6.12, `virtio_pci` built in, and these files with their `.modinfo`.
-    pub fn kernel(modules: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        let directory = root.path().join("usr/lib/modules/6.12/kernel");
-        fs::create_dir_all(&directory).unwrap();
-        let list = directory.parent().unwrap().join("modules.builtin");
-        fs::write(list, "kernel/drivers/virtio/virtio_pci.ko\n").unwrap();
-        for (file, modinfo) in modules {
-            fs::write(directory.join(file), module(modinfo)).unwrap();
-        }
-        root
-    }
-
-    #[test]
-    fn each_module_stands_once_after_what_it_needs() {
-        let root = kernel(&[
-            ("dm-mod.ko", "depends="),
-            ("dm-bufio.ko", "depends=dm-mod"),
-            ("dm-verity.ko", "depends=dm-mod,dm-bufio,virtio_pci"),
-            ("a.ko", "depends=\nsoftdep=pre: b nowhere"),
-            ("b.ko", "depends=\nsoftdep=pre: a"),
-        ]);
-        let modules = Modules::open(root.path()).unwrap();
-        assert_eq!(modules.release(), "6.12");
-        let names = |wanted: &[&str]| -> Vec<String> {
-            let closure = modules.closure(wanted).unwrap();
-            closure.into_iter().map(|module| module.name).collect()
-        };
-        assert_eq!(
-            names(&["dm-verity", "dm_mod"]),
-            ["dm_mod", "dm_bufio", "dm_verity"]
-        );
-        assert_eq!(names(&["a"]), ["b", "a"]);
-        assert_eq!(names(&["virtio_pci"]), [""; 0]);
-        let path = &modules.closure(&["dm_mod"]).unwrap()[0].path;
-        assert_eq!(path, "/usr/lib/modules/6.12/kernel/dm-mod.ko");
-        assert_eq!(
-            modules.available(&["nvme", "dm_mod", "virtio_pci"]),
-            ["dm_mod", "virtio_pci"]
-        );
-    }
-
-    #[test]
-    fn what_is_absent_is_named() {
-        let root = kernel(&[("x.ko", "depends=y")]);
-        let modules = Modules::open(root.path()).unwrap();
-        for (name, message) in [
-            ("z", "kernel 6.12 has no module `z`"),
-            ("x", "kernel 6.12 has no module `y`, which `x` depends on"),
-        ] {
-            assert_eq!(modules.closure(&[name]).unwrap_err().to_string(), message);
-        }
-    }
-
-    #[test]
-    fn there_must_be_one_kernel() {
-        let root = tempfile::tempdir().unwrap();
-        let message = Modules::open(root.path()).unwrap_err().to_string();
-        assert!(message.ends_with("found none"), "{message}");
-        for release in ["6.12", "6.13"] {
-            fs::create_dir_all(root.path().join("usr/lib/modules").join(release)).unwrap();
-        }
-        let message = Modules::open(root.path()).unwrap_err().to_string();
-        assert!(message.ends_with("found 6.12, 6.13"), "{message}");
-    }
-
-    #[test]
-    fn compressed_modules_are_opened() {
-        let root = kernel(&[]);
-        let directory = root.path().join("usr/lib/modules/6.12/kernel");
-        let plain = module("depends=");
-        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 6);
-        io::Write::write_all(&mut encoder, &plain).unwrap();
-        fs::write(directory.join("x.ko.xz"), encoder.finish().unwrap()).unwrap();
-        fs::write(
-            directory.join("z.ko.zst"),
-            zstd::encode_all(plain.as_slice(), 3).unwrap(),
-        )
-        .unwrap();
-        let modules = Modules::open(root.path()).unwrap();
-        for found in modules.closure(&["x", "z"]).unwrap() {
-            assert_eq!(modules.content(&found).unwrap(), plain, "{}", found.path);
-        }
-    }
-}
+pub(super) mod tests;

@@ -5,7 +5,7 @@
 //!
 //! Source: System V ABI, ELF-64 object files; kernel include/linux/moduleinfo.h, `MODULE_SOFTDEP`.
 
-use super::modules::normal;
+use super::normal;
 
 /// What `.modinfo` says about other modules; names in their normal form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

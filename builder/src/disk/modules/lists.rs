@@ -1,0 +1,52 @@
+//! Which modules a host wants, whatever its kernel has of them.
+
+/// What stage 1 needs to reach the root: disk controllers of hypervisors and servers, the verity
+/// target and the file system. What a kernel does not have is left out.
+pub const STAGE1: &[&str] = &[
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_scsi",
+    "nvme",
+    "ahci",
+    "sd_mod",
+    "hv_storvsc",
+    "xen_blkfront",
+    "dm_mod",
+    "sha256_ssse3",
+    "dm_verity",
+    "erofs",
+];
+
+/// What PID 1 needs from the root: the ESP, state, the firmware's variables, the power button,
+/// network cards, watchdog. What a kernel does not have is left out.
+///
+/// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
+pub const ROOT: &[&str] = &[
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "nls_utf8",
+    "xfs",
+    "efivarfs",
+    "overlay",
+    "button",
+    "evdev",
+    "virtio_net",
+    "virtio_console",
+    "virtio_rng",
+    "virtio_balloon",
+    "e1000e",
+    "igb",
+    "ixgbe",
+    "i40e",
+    "ice",
+    "mlx5_core",
+    "ena",
+    "gve",
+    "hv_netvsc",
+    "xen_netfront",
+    "af_packet",
+    "nf_tables",
+    "i6300esb",
+    "iTCO_wdt",
+];
