@@ -3,6 +3,7 @@
 //! Images and tools go into the store of the workspace's target directory (or `$BEDPLATE_STORE`),
 //! so that all tests share what one of them built.
 
+pub mod artifacts;
 pub mod bedplate;
 pub mod esp;
 pub mod vm;

@@ -52,6 +52,7 @@ pub const TEST: ToolSet = ToolSet {
         "fdisk",
         "gdisk",
         "libc-bin",
+        "mtools",
         "qemu-utils",
         "skopeo",
         "systemd-ukify",
