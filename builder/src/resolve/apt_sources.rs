@@ -100,7 +100,8 @@ fn parse_line(line: &str) -> Option<Source> {
         let (inside, behind) = options.split_once(']')?;
         let mut words = inside.split_whitespace();
         signed_by = words
-            .find_map(|word| word.strip_prefix("signed-by="))?
+            .find_map(|word| word.strip_prefix("signed-by="))
+            .unwrap_or_default()
             .to_owned();
         rest = behind;
     }
@@ -154,11 +155,13 @@ mod tests {
                 "# deb http://no.test/debian trixie main\n\
                  deb http://a.test/debian bookworm main contrib # near\n\
                  deb-src http://src.test/debian bookworm main\n\
+                 deb [arch=amd64] http://b.test/debian bookworm main\n\
                  deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
                  https://s.test/security bookworm-security main\n",
             )],
             &[
                 ("debian", "http://a.test/debian"),
+                ("debian", "http://b.test/debian"),
                 ("debian-security", "https://s.test/security"),
             ],
         ),
