@@ -6,4 +6,5 @@
 pub mod artifacts;
 pub mod bedplate;
 pub mod esp;
+pub mod hostile;
 pub mod vm;

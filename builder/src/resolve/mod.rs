@@ -10,7 +10,7 @@ use crate::{
     store::Store,
 };
 
-mod apt_sources;
+pub mod apt_sources;
 mod date;
 pub mod deb822;
 pub mod download;

@@ -1,0 +1,6 @@
+//! `appliance.json`: a document that was read reads again as the same.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bedplate_tests::hostile::appliance(bytes);
+});

@@ -1,0 +1,6 @@
+//! A slot of boot reports, raw and as a payload: a whole one reads again as the same.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bedplate_tests::hostile::boot_report(bytes);
+});

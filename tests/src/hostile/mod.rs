@@ -1,0 +1,26 @@
+//! What must hold of every parser of outside bytes, whatever the bytes.
+//!
+//! One function per parser: bytes in, `true` when they were accepted. A broken invariant panics,
+//! which is how both users of this module want it: `tests/hostile_bytes.rs`, which CI runs, and the
+//! fuzz targets in `tests/fuzz`, which somebody lets run for hours.
+
+mod archive;
+mod contract;
+mod network;
+
+pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
+pub use contract::{
+    appliance, boot_record, boot_report, control_reply, control_request, digest, entry_name, event,
+    gpu_report, verity_superblock,
+};
+pub use network::dhcp;
+
+use std::fmt::Debug;
+
+/// Asserts that what was read is read again from what is written for it.
+fn round_trips<T: PartialEq + Debug, E: Debug>(value: &T, again: Result<T, E>) {
+    match again {
+        Ok(again) => assert_eq!(&again, value),
+        Err(error) => panic!("{value:?} was written as what is refused: {error:?}"),
+    }
+}

@@ -1,0 +1,307 @@
+//! Every parser of outside bytes against random bytes and against documents that were damaged.
+//!
+//! What must hold is in `bedplate_tests::hostile`, one function per parser. The same functions are
+//! fuzzed by `tests/fuzz`.
+
+use bedplate_contract::{
+    Digest, EntryName,
+    control::BootReport,
+    event::{Event, name},
+    meta::{self, BootRecord, Frame, Outcome},
+    verity::Superblock,
+};
+use bedplate_tests::hostile;
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+
+/// Bytes tried per parser: all parsers together take seconds.
+const CASES: u32 = 400;
+/// The same where each case needs files.
+const CASES_WITH_FILES: u32 = 100;
+
+/// Random bytes, a document cut short, one with bytes replaced, two joined in the middle.
+fn damaged(documents: &[Vec<u8>]) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let document = || prop::sample::select(documents.to_vec());
+    let change = (any::<Index>(), any::<u8>());
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..600),
+        (document(), any::<Index>()).prop_map(|(mut bytes, at)| {
+            bytes.truncate(at.index(bytes.len().max(1)));
+            bytes
+        }),
+        (document(), prop::collection::vec(change, 1..6)).prop_map(|(mut bytes, changes)| {
+            for (at, value) in changes {
+                let at = at.index(bytes.len().max(1));
+                bytes
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|byte| *byte = value);
+            }
+            bytes
+        }),
+        (document(), document(), any::<[Index; 2]>()).prop_map(|(head, tail, [end, start])| {
+            let end = end.index(head.len() + 1);
+            let start = start.index(tail.len() + 1);
+            [&head[..end], &tail[start..]].concat()
+        }),
+    ]
+}
+
+/// Checks that `parser` accepts each of `documents` and survives what becomes of them.
+fn attack(parser: fn(&[u8]) -> bool, cases: u32, documents: &[Vec<u8>]) {
+    for document in documents {
+        assert!(parser(document), "{}", String::from_utf8_lossy(document));
+    }
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let result = TestRunner::new(config).run(&damaged(documents), |bytes| {
+        parser(&bytes);
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn report() -> BootReport {
+    BootReport {
+        version: "1.0.0".to_owned(),
+        entry: "hello_1.0.0+2-1.efi".to_owned(),
+        root_hash: Digest::of(b"root").hex(),
+        outcome: "gate-failed".to_owned(),
+        reason: Some("web was not ready".to_owned()),
+        ms: 120_000,
+        services: vec![],
+        phases: vec![],
+    }
+}
+
+#[test]
+fn events() {
+    let log = Event::new(1, name::LOG)
+        .with("name", "web")
+        .with("text", "a \"b\"\u{1b}é");
+    let ready = Event::new(61_002, name::SERVICE_READY)
+        .with("ms", 812)
+        .with("empty", "");
+    let lines = [log, ready].map(|event| format!("[    1.0] {event}\r\n").into_bytes());
+    attack(hostile::event, CASES, &lines);
+}
+
+#[test]
+fn entry_names() {
+    let fresh = EntryName::fresh("hello", "1.0.0~rc1");
+    let names = [fresh.blessed(), fresh.bad(), fresh].map(|name| name.to_string().into_bytes());
+    attack(hostile::entry_name, CASES, &names);
+}
+
+#[test]
+fn digests() {
+    attack(
+        hostile::digest,
+        CASES,
+        &[Digest::of(b"a").to_string().into_bytes()],
+    );
+}
+
+#[test]
+fn control_requests() {
+    let requests = texts(&[
+        r#"{"request":"status"}"#,
+        r#"{"request":"logs","service":"web","lines":100}"#,
+        r#"{"request":"restart","service":"w\u00e9b\n"}"#,
+    ]);
+    attack(hostile::control_request, CASES, &requests);
+}
+
+#[test]
+fn control_replies() {
+    let replies = texts(&[
+        r#"{"reply":"done"}"#,
+        r#"{"reply":"refused","reason":"found no service `x`"}"#,
+        r#"{"reply":"logs","lines":["a","b"]}"#,
+    ]);
+    attack(hostile::control_reply, CASES, &replies);
+}
+
+#[test]
+fn boot_records() -> Result<(), meta::MetaError> {
+    let mut value = BootRecord::default();
+    value.begin(Digest::of(b"a"));
+    value.finish(Digest::of(b"a"), Outcome::Blessed);
+    value.begin(Digest::of(b"b"));
+    let payload = serde_json::to_vec(&value).map_err(|_| meta::MetaError::Json)?;
+    let frame = meta::encode_record(&Frame {
+        generation: 7,
+        value,
+    })?;
+    attack(hostile::boot_record, CASES, &[frame, payload]);
+    Ok(())
+}
+
+#[test]
+fn boot_reports() -> Result<(), meta::MetaError> {
+    let payload = serde_json::to_vec(&report()).map_err(|_| meta::MetaError::Json)?;
+    let value = report();
+    let mut frame = meta::encode_report(&Frame {
+        generation: 7,
+        value,
+    })?;
+    // The padding is not looked at; damage had better hit what is.
+    frame.truncate(1024);
+    attack(hostile::boot_report, CASES, &[frame, payload]);
+    Ok(())
+}
+
+#[test]
+fn verity_superblocks() {
+    let superblock = Superblock {
+        uuid: [7; 16],
+        data_blocks: 129,
+        salt: [0xab; 32],
+    };
+    attack(
+        hostile::verity_superblock,
+        CASES,
+        &[superblock.encode().to_vec()],
+    );
+}
+
+#[test]
+fn appliances() {
+    let documents = texts(&[include_str!("../hostile/appliance.json")]);
+    attack(hostile::appliance, CASES, &documents);
+}
+
+#[test]
+fn gpu_reports() {
+    let documents = texts(&[
+        r#"{"error":"driver is not loaded"}"#,
+        r#"{"driver_version":"550","cuda_version":null,"gpus":[{"index":0,"name":"a","uuid":null,
+            "memory_total_mib":24576,"memory_used_mib":1,"temperature_c":40,
+            "utilization_percent":null}]}"#,
+    ]);
+    attack(hostile::gpu_report, CASES, &documents);
+}
+
+#[test]
+fn stanzas() {
+    let documents = texts(&[
+        include_str!("../hostile/Release"),
+        "Package: a\nDescription: one\n two\n .\n\n# comment\nPackage: b\nSize:  1 \n",
+    ]);
+    attack(hostile::deb822, CASES, &documents);
+}
+
+#[test]
+fn relations() {
+    let fields = texts(&[
+        "libc6 (>= 2.38), debconf (>= 0.5) | debconf-2.0, perl:any",
+        "a (<< 1:2~rc1-3), b(=1)",
+    ]);
+    attack(hostile::relations, CASES, &fields);
+}
+
+#[test]
+fn versions() {
+    let lists = texts(&["1.0\n1.0~rc1\n1:0.9-2+b1", "2.36-9+deb12u1\n2.36\n0\n1_2"]);
+    attack(hostile::versions, CASES, &lists);
+}
+
+#[test]
+fn releases() {
+    let documents = texts(&[include_str!("../hostile/Release")]);
+    attack(hostile::release, CASES, &documents);
+}
+
+#[test]
+fn apt_sources() {
+    let documents = texts(&[
+        include_str!("../hostile/debian.sources"),
+        "deb [arch=amd64] http://mirror.example/debian trixie main\n",
+    ]);
+    attack(hostile::apt_sources, CASES_WITH_FILES, &documents);
+}
+
+#[test]
+fn packages() -> std::io::Result<()> {
+    attack(hostile::package, CASES_WITH_FILES, &[package()?]);
+    Ok(())
+}
+
+/// A .deb without compression, so that damage reaches the tar inside.
+fn package() -> std::io::Result<Vec<u8>> {
+    let mut deb = b"!<arch>\n".to_vec();
+    let control = tar(b"./control", b"Package: a\nVersion: 1\nArchitecture: all\n");
+    let data = tar(b"./usr/share/a", b"content");
+    for (name, content) in [
+        ("debian-binary", b"2.0\n".to_vec()),
+        ("control.tar", control),
+        ("data.tar", data),
+    ] {
+        let size = content.len();
+        deb.extend(format!("{name:<16}{:<32}{size:<10}`\n", "0").bytes());
+        deb.extend(content);
+    }
+    Ok(deb)
+}
+
+/// A tar archive of one file (ustar, POSIX.1-1988).
+fn tar(path: &[u8], content: &[u8]) -> Vec<u8> {
+    let mut header = [0; 512];
+    let size = format!("{:011o}", content.len());
+    let fields: [(usize, &[u8]); 6] = [
+        (0, path),
+        (100, b"0000644"),
+        (124, size.as_bytes()),
+        (136, b"00000000000"),
+        (148, b"        "),
+        (156, b"0"),
+    ];
+    for (at, field) in fields {
+        header[at..at + field.len()].copy_from_slice(field);
+    }
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+    let mut tar = header.to_vec();
+    tar.extend(content);
+    tar.resize(512 * 2, 0);
+    tar.resize(512 * 4, 0);
+    tar
+}
+
+#[test]
+fn locks() {
+    let documents = texts(&[include_str!("../hostile/bedplate.lock")]);
+    attack(hostile::lock, CASES_WITH_FILES, &documents);
+}
+
+#[test]
+fn definitions() {
+    let documents = texts(&[include_str!("../definition/good/image.toml")]);
+    attack(hostile::definition, CASES_WITH_FILES, &documents);
+}
+
+#[test]
+fn dhcp_options() {
+    let options: [&[u8]; 2] = [
+        &[
+            54, 4, 10, 0, 2, 2, 51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0, 3, 4, 10, 0, 2, 2, 255,
+        ],
+        &[
+            51, 4, 255, 255, 255, 255, 26, 2, 5, 220, 6, 8, 10, 0, 2, 3, 10, 0, 2, 4, 255,
+        ],
+    ];
+    attack(hostile::dhcp, CASES, &options.map(<[u8]>::to_vec));
+}
