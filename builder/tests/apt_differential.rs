@@ -11,9 +11,10 @@ use std::{
 };
 
 use bedplate::{
-    resolve::{self, Mirrors, Sources, ToolSet, index, tools},
+    resolve::{self, Lock, Mirrors, Sources, ToolSet, index, tools},
     store::Store,
 };
+use rayon::prelude::*;
 
 const SETS: &str = include_str!("../../tests/resolve/sets.txt");
 
@@ -110,28 +111,27 @@ fn the_same_packages_as_apt() {
     let lock = resolve::lock_tools(&sets, &sources).unwrap();
     let index = index::load(&tools::repository(), Path::new("/"), &sources).unwrap();
     let apt = Apt::new(&index, &store);
-    let mut differences = Vec::new();
-    for set in &sets {
-        let expected = apt.choose(set.packages);
-        let found: BTreeSet<String> = lock.sets[set.name].iter().cloned().collect();
-        if expected != found {
-            let only = |left: &BTreeSet<String>, right: &BTreeSet<String>| {
-                left.difference(right)
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            };
-            let (apt, ours) = (only(&expected, &found), only(&found, &expected));
-            differences.push(format!(
-                "{}\n  only apt: {apt}\n  only ours: {ours}",
-                set.name
-            ));
-        }
-    }
+    let compared = sets.par_iter().map(|set| compare(set, &lock, &apt));
+    let differences: Vec<_> = compared.flatten().collect();
     assert!(
         differences.is_empty(),
         "{} differ:\n{}",
         differences.len(),
         differences.join("\n")
     );
+}
+
+/// What only one of both chooses for `set`.
+fn compare(set: &ToolSet, lock: &Lock, apt: &Apt) -> Option<String> {
+    let expected = apt.choose(set.packages);
+    let found: BTreeSet<String> = lock.sets[set.name].iter().cloned().collect();
+    let only = |left: &BTreeSet<String>, right: &BTreeSet<String>| {
+        left.difference(right)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let (apt, ours) = (only(&expected, &found), only(&found, &expected));
+    let text = format!("{}\n  only apt: {apt}\n  only ours: {ours}", set.name);
+    (expected != found).then_some(text)
 }

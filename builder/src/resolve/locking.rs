@@ -98,7 +98,7 @@ impl Draft {
         let graph = Graph::new(universe, &chosen);
         let base = graph.closure(&essential);
         let mut ids = Vec::with_capacity(chosen.len());
-        for id in graph.configure_order() {
+        for id in graph.configure_order(&base) {
             ids.push(self.keep(id, base.contains(&id).into(), universe)?);
         }
         self.sets.insert(request.set.clone(), ids);
@@ -235,3 +235,6 @@ fn hint(name: &str, universe: &Universe<'_>) -> String {
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,10 +35,13 @@ impl<'u> Graph<'u> {
         }
     }
 
-    /// All packages, each after what it needs.
-    pub fn configure_order(&self) -> Vec<Id> {
+    /// All packages, each after what it needs, and all of `base` before the others: scripts use
+    /// the Essential packages without a word about it (Debian Policy 3.8).
+    pub fn configure_order(&self, base: &BTreeSet<Id>) -> Vec<Id> {
         let mut walk = Components::default();
-        for id in self.sorted(self.needs.keys().copied().collect()) {
+        let everything = self.needs.keys().copied().collect();
+        let base = base.iter().copied().collect();
+        for id in self.sorted(base).into_iter().chain(self.sorted(everything)) {
             walk.visit(self, id);
         }
         let ordered = walk
