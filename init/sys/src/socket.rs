@@ -6,9 +6,10 @@ use std::{
     os::{fd::AsFd, unix::net::UnixStream},
 };
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use rustix::{
     fs::OFlags,
-    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt},
+    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with},
 };
 
 /// Begins a TCP connection without waiting for it.
@@ -36,7 +37,7 @@ pub fn connect_tcp(address: SocketAddr) -> io::Result<TcpStream> {
 /// # Errors
 /// A socket that has no peer.
 pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
-    Ok(sockopt::socket_peercred(stream)?.uid.as_raw())
+    Ok(getsockopt(stream, PeerCredentials)?.uid())
 }
 
 /// Makes reads and writes of `fd` return at once.

@@ -1,0 +1,267 @@
+//! One promise of PID 1 each.
+
+use std::{fs, net::TcpListener};
+
+use anyhow::{Context, Result, ensure};
+use bedplate_contract::{
+    control::{BootState, Reply, Request},
+    event::{Event, name},
+    service::{Check, Kind, Service, StopHttp},
+};
+
+use crate::{
+    appliance::{appliance, http, probe, script, service},
+    root::{Container, PROGRAM},
+    service::DIARY,
+};
+
+type Case = fn() -> Result<()>;
+
+pub const ALL: &[(&str, Case)] = &[
+    ("services_start_in_order_and_the_gate_passes", in_order),
+    ("services_are_confined_and_their_output_is_kept", confined),
+    ("a_crashing_service_is_restarted_and_given_up", crashing),
+    ("an_essential_failure_fails_the_gate", essential_failure),
+    ("a_program_that_is_not_there_is_named", missing_program),
+    ("a_dead_service_is_restarted_by_its_live_probe", live_probe),
+    ("everything_stops_in_reverse_order", ordered_stop),
+    ("a_stubborn_service_is_killed", stubborn),
+    ("an_operator_restarts_a_service", restart),
+    ("orphans_are_reaped", orphans),
+];
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn server(name: &str, port: u16, ready_after_ms: u32) -> Service {
+    let mut server = service(
+        name,
+        &[
+            PROGRAM,
+            "serve",
+            name,
+            &port.to_string(),
+            &ready_after_ms.to_string(),
+        ],
+    );
+    server.ready = Some(probe(http(port)));
+    server
+}
+
+fn place_of(events: &[Event], wanted: &str, service: &str) -> Option<usize> {
+    let of = |event: &Event| event.name == wanted && event.field("name") == Some(service);
+    events.iter().position(of)
+}
+
+fn in_order() -> Result<()> {
+    let mut prepare = script("prepare", "echo prepared");
+    prepare.kind = Kind::Oneshot;
+    let mut base = server("base", free_port()?, 500);
+    base.requires = vec!["prepare".to_owned()];
+    let mut above = script("above", "while :; do sleep 1; done");
+    above.requires = vec!["base".to_owned()];
+    let container = Container::start(&appliance(vec![prepare, base, above]))?;
+    container.wait_for(name::HEALTHY)?;
+    let events = container.events();
+    let places = [
+        place_of(&events, name::SERVICE_EXITED, "prepare"),
+        place_of(&events, name::SERVICE_STARTED, "base"),
+        place_of(&events, name::SERVICE_READY, "base"),
+        place_of(&events, name::SERVICE_STARTED, "above"),
+    ];
+    ensure!(places.is_sorted() && places[0].is_some(), "{events:?}");
+    let waiting = place_of(&events, name::SERVICE_WAITING, "above").context("no waiting")?;
+    ensure!(events[waiting].field("for") == Some("base"), "{events:?}");
+    let status = container.status()?;
+    ensure!(status.boot == BootState::Healthy, "{status:?}");
+    let states: Vec<_> = status.services.iter().map(|s| s.state.as_str()).collect();
+    ensure!(states == ["done", "ready", "ready"], "{states:?}");
+    Ok(())
+}
+
+fn confined() -> Result<()> {
+    let mut who = script(
+        "who",
+        "id; umask; pwd; echo dir $(stat -c %u /run/who); grep -E 'NoNewPrivs|CapBnd|SigBlk' \
+         /proc/self/status; ulimit -n; ls /proc/self/fd | wc -l; env; while :; do sleep 1; done",
+    );
+    who.groups = vec![7];
+    who.limits.nofile = Some(321);
+    who.runtime_directories = vec!["who".to_owned()];
+    who.environment
+        .insert("COLOUR".to_owned(), "green".to_owned());
+    let container = Container::start(&appliance(vec![who]))?;
+    container.wait_for(name::HEALTHY)?;
+    let request = Request::Logs {
+        service: "who".to_owned(),
+        lines: 100,
+    };
+    let Reply::Logs { lines } = container.ask(&request)? else {
+        anyhow::bail!("expected lines");
+    };
+    let text = lines.join("\n");
+    for expected in [
+        "uid=1000 gid=1000 groups=1000,7",
+        "0022",
+        "dir 1000",
+        "NoNewPrivs:\t1",
+        "CapBnd:\t0000000000000000",
+        "SigBlk:\t0000000000000000",
+        "321",
+        "COLOUR=green",
+    ] {
+        ensure!(text.contains(expected), "no `{expected}` in:\n{text}");
+    }
+    let kept = fs::read_to_string(container.path("/state/logs/who.log"))?;
+    ensure!(kept.contains("COLOUR=green"), "{kept}");
+    Ok(())
+}
+
+fn crashing() -> Result<()> {
+    let mut crashing = script("crashing", "echo here; exit 3");
+    crashing.essential = false;
+    let steady = script("steady", "while :; do sleep 1; done");
+    let container = Container::start(&appliance(vec![crashing, steady]))?;
+    let failed = container.wait_for(name::SERVICE_FAILED)?;
+    let reason = failed.field("reason").unwrap_or_default();
+    ensure!(reason.contains("exit status 3"), "{reason}");
+    container.wait_for(name::HEALTHY)?;
+    let started = |event: &&Event| {
+        event.name == name::SERVICE_STARTED && event.field("name") == Some("crashing")
+    };
+    let events = container.events();
+    let times: Vec<_> = events.iter().filter(started).map(|e| e.at_ms).collect();
+    ensure!(times.len() == 3, "two restarts were allowed: {times:?}");
+    ensure!(times[1] - times[0] >= 50, "{times:?}");
+    ensure!(times[2] - times[1] >= 100, "{times:?}");
+    ensure!(container.service("crashing")?.state == "failed");
+    Ok(())
+}
+
+fn essential_failure() -> Result<()> {
+    let failing = script("failing", "exit 1");
+    let steady = script("steady", "while :; do sleep 1; done");
+    let mut container = Container::start(&appliance(vec![steady, failing]))?;
+    let failed = container.wait_for(name::GATE_FAILED)?;
+    ensure!(failed.field("services") == Some("failing"), "{failed}");
+    ensure!(container.finish()?.code() == Some(1));
+    Ok(())
+}
+
+fn missing_program() -> Result<()> {
+    let mut absent = service("absent", &["/usr/bin/no-such-program"]);
+    absent.restart.budget = 0;
+    let container = Container::start(&appliance(vec![absent]))?;
+    let failed = container.wait_for(name::SERVICE_FAILED)?;
+    let reason = failed.field("reason").unwrap_or_default();
+    ensure!(reason.contains("execute the program"), "{reason}");
+    ensure!(reason.contains("No such file"), "{reason}");
+    Ok(())
+}
+
+fn live_probe() -> Result<()> {
+    let mut sick = script("sick", "touch /tmp/ill; while :; do sleep 1; done");
+    let run = [
+        "/usr/bin/sh",
+        "-c",
+        "test ! -e /tmp/ill || { rm /tmp/ill; exit 1; }",
+    ];
+    sick.live = Some(probe(Check::Exec {
+        run: run.map(str::to_owned).to_vec(),
+    }));
+    sick.restart.budget = 100;
+    let container = Container::start(&appliance(vec![sick]))?;
+    container.wait("a restart", |events| {
+        let started = events.iter().filter(|e| e.name == name::SERVICE_STARTED);
+        (started.count() >= 2).then_some(())
+    })
+}
+
+fn ordered_stop() -> Result<()> {
+    let base = script(
+        "base",
+        &format!("trap 'echo base-ends >> {DIARY}; exit' TERM; while :; do sleep 0.1; done"),
+    );
+    let port = free_port()?;
+    let mut above = server("above", port, 0);
+    above.requires = vec!["base".to_owned()];
+    above.stop.http = Some(StopHttp {
+        address: "127.0.0.1".to_owned(),
+        port,
+        path: "/shutdown".to_owned(),
+    });
+    let mut container = Container::start(&appliance(vec![base, above]))?;
+    container.wait_for(name::HEALTHY)?;
+    container.signal_init("-TERM")?;
+    let status = container.finish()?;
+    ensure!(status.success(), "{status}");
+    let diary = fs::read_to_string(container.path(DIARY))?;
+    let words: Vec<_> = diary.lines().collect();
+    ensure!(
+        words == ["above-begins", "above-posted", "base-ends"],
+        "{words:?}"
+    );
+    Ok(())
+}
+
+fn stubborn() -> Result<()> {
+    let stubborn = script("stubborn", "trap '' TERM; while :; do sleep 0.1; done");
+    let mut container = Container::start(&appliance(vec![stubborn]))?;
+    container.wait_for(name::HEALTHY)?;
+    ensure!(container.ask(&Request::Poweroff)? == Reply::Done);
+    let exited = container.wait_for(name::SERVICE_EXITED)?;
+    ensure!(exited.field("status") == Some("signal 9"), "{exited}");
+    ensure!(container.finish()?.success());
+    Ok(())
+}
+
+fn restart() -> Result<()> {
+    let steady = script("steady", "while :; do sleep 1; done");
+    let container = Container::start(&appliance(vec![steady]))?;
+    container.wait_for(name::HEALTHY)?;
+    let before = container.service("steady")?.pid;
+    let request = |service: &str| Request::Restart {
+        service: service.to_owned(),
+    };
+    ensure!(container.ask(&request("steady"))? == Reply::Done);
+    ensure!(matches!(
+        container.ask(&request("x"))?,
+        Reply::Refused { .. }
+    ));
+    container.wait("a second start", |events| {
+        let started = events.iter().filter(|e| e.name == name::SERVICE_STARTED);
+        (started.count() == 2).then_some(())
+    })?;
+    let after = container.service("steady")?;
+    ensure!(after.pid != before && after.restarts == 1, "{after:?}");
+    Ok(())
+}
+
+fn orphans() -> Result<()> {
+    let text = "for i in 1 2 3 4 5; do (sleep 0.1 &) ; done; sleep 0.6; echo over; \
+                while :; do sleep 1; done";
+    let parent = script("parent", text);
+    let container = Container::start(&appliance(vec![parent]))?;
+    container.wait_for(name::HEALTHY)?;
+    let request = Request::Logs {
+        service: "parent".to_owned(),
+        lines: 1,
+    };
+    let lines = vec!["over".to_owned()];
+    container.wait("the end of the orphans", |_| {
+        let reply = container.ask(&request).ok()?;
+        (reply
+            == Reply::Logs {
+                lines: lines.clone(),
+            })
+        .then_some(())
+    })?;
+    let pid = container.init_pid()?;
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    for child in children.split_ascii_whitespace() {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        ensure!(!stat.contains(") Z "), "a zombie: {stat}");
+    }
+    Ok(())
+}

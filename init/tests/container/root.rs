@@ -1,0 +1,202 @@
+//! A root directory with `init` in it, run as process 1 of its own namespaces.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use bedplate_contract::{
+    Appliance,
+    control::{Reply, Request, ServiceStatus, Status},
+    event::Event,
+    layout,
+};
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// This program inside the root.
+pub const PROGRAM: &str = "/usr/lib/bedplate/service";
+
+/// Enters the root; runs as process 1 of the namespaces.
+const ENTER: &str = r#"
+set -e
+for directory in usr/bin usr/lib/x86_64-linux-gnu usr/lib64; do
+    mount --bind "/$directory" "$1/$directory"
+done
+mount --bind /dev/null "$1/dev/null"
+mount -t proc proc "$1/proc"
+exec chroot "$1" /usr/lib/bedplate/init
+"#;
+
+/// Whether this process may make the namespaces.
+pub fn can_run() -> bool {
+    let tried = Command::new("unshare")
+        .args([
+            "--pid", "--fork", "--mount", "mount", "-t", "tmpfs", "none", "/mnt",
+        ])
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success())
+}
+
+/// A running appliance; killed with all it made when dropped.
+pub struct Container {
+    root: TempDir,
+    child: Child,
+}
+
+impl Container {
+    pub fn start(appliance: &Appliance) -> Result<Self> {
+        let root = make_root(appliance)?;
+        let child = Command::new("unshare")
+            .args([
+                "--pid",
+                "--fork",
+                "--mount",
+                "--kill-child",
+                "sh",
+                "-c",
+                ENTER,
+                "enter",
+            ])
+            .arg(root.path())
+            .spawn()
+            .context("running `unshare`")?;
+        Ok(Self { root, child })
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
+    }
+
+    /// Everything that was said so far.
+    pub fn events(&self) -> Vec<Event> {
+        let text = fs::read_to_string(self.path("/dev/console")).unwrap_or_default();
+        text.lines().filter_map(Event::parse).collect()
+    }
+
+    /// Waits until `found` finds what it looks for among the events.
+    pub fn wait<T>(&self, what: &str, found: impl Fn(&[Event]) -> Option<T>) -> Result<T> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(found) = found(&self.events()) {
+                return Ok(found);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let events: Vec<_> = self.events().iter().map(ToString::to_string).collect();
+        bail!("{what} did not happen:\n{}", events.join("\n"))
+    }
+
+    /// Waits for the first event called `name`.
+    pub fn wait_for(&self, name: &str) -> Result<Event> {
+        self.wait(name, |events| {
+            events.iter().find(|e| e.name == name).cloned()
+        })
+    }
+
+    pub fn ask(&self, request: &Request) -> Result<Reply> {
+        let mut stream = UnixStream::connect(self.path(layout::CONTROL_SOCKET))?;
+        writeln!(stream, "{}", serde_json::to_string(request)?)?;
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    pub fn status(&self) -> Result<Status> {
+        match self.ask(&Request::Status)? {
+            Reply::Status(status) => Ok(*status),
+            other => bail!("expected a status, found {other:?}"),
+        }
+    }
+
+    pub fn service(&self, name: &str) -> Result<ServiceStatus> {
+        let services = self.status()?.services;
+        let found = services.into_iter().find(|service| service.name == name);
+        found.with_context(|| format!("no service `{name}`"))
+    }
+
+    /// Process 1 as this side of the namespace sees it.
+    pub fn init_pid(&self) -> Result<u32> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        children.trim().parse().context("`unshare` has no child")
+    }
+
+    pub fn signal_init(&self, signal: &str) -> Result<()> {
+        let pid = self.init_pid()?.to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status()?;
+        if !sent.success() {
+            bail!("`kill {signal} {pid}` failed");
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of process 1.
+    pub fn finish(&mut self) -> Result<ExitStatus> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!("process 1 did not end")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // `--kill-child` takes process 1 along, and that the whole namespace.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn make_root(appliance: &Appliance) -> Result<TempDir> {
+    let root = tempfile::tempdir()?;
+    let at = |path: &str| root.path().join(path.trim_start_matches('/'));
+    let directories = [
+        "usr/bin",
+        "usr/lib/x86_64-linux-gnu",
+        "usr/lib64",
+        "usr/lib/bedplate",
+        "dev",
+        "proc",
+        "run",
+        "tmp",
+        "etc",
+        "state/logs",
+    ];
+    for directory in directories {
+        fs::create_dir_all(at(directory))?;
+    }
+    for link in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(Path::new("usr").join(link), at(link))?;
+    }
+    open_to_all(root.path())?;
+    open_to_all(&at("tmp"))?;
+    fs::write(at("dev/null"), "")?;
+    fs::write(at("dev/console"), "")?;
+    fs::write(at(layout::APPLIANCE), appliance.encode())?;
+    fs::copy(env!("CARGO_BIN_EXE_init"), at(layout::INIT))?;
+    fs::copy(env::current_exe()?, at(PROGRAM))?;
+    Ok(root)
+}
+
+/// Services run as another user than the one that makes the root.
+fn open_to_all(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(0o777),
+    )?)
+}
