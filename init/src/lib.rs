@@ -13,6 +13,7 @@ pub mod decide;
 pub mod disk;
 pub mod durable;
 pub mod esp;
+pub mod graph;
 pub mod ground;
 pub mod hardware;
 pub mod host;

@@ -8,12 +8,16 @@ mod action;
 mod backoff;
 mod down;
 mod event;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod gate;
 mod health;
 mod probe;
 mod service;
 mod status;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::rc::Rc;

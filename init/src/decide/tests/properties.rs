@@ -1,0 +1,130 @@
+//! What holds in every order of events.
+
+use std::rc::Rc;
+
+use bedplate_contract::{control::BootState, service::Kind};
+use proptest::prelude::*;
+
+use crate::decide::{
+    Action, Checked, Entry, Event, Exit, Facts, Fallback, How, ProbeKind, ServiceId, State, decide,
+    fixture,
+};
+
+/// Four services: a chain of three with probes, and a oneshot.
+fn state() -> State {
+    let mut services: Vec<_> = ["a", "b", "c", "d"].map(fixture::service).into();
+    services[0].ready = Some(fixture::probe());
+    services[1].requires = vec!["a".to_owned()];
+    services[1].live = Some(fixture::probe());
+    services[2].requires = vec!["b".to_owned(), "d".to_owned()];
+    services[2].essential = false;
+    services[3].kind = Kind::Oneshot;
+    services[3].after = vec!["a".to_owned()];
+    State::new(Rc::new(fixture::appliance(services)), 0, 7)
+}
+
+fn service() -> impl Strategy<Value = ServiceId> {
+    (0..4_usize).prop_map(ServiceId)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let probe = prop_oneof![
+        Just(ProbeKind::Startup),
+        Just(ProbeKind::Ready),
+        Just(ProbeKind::Live)
+    ];
+    let outcome = prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
+    prop_oneof![
+        6 => Just(Event::Tick),
+        4 => (service(), 1..9_u32).prop_map(|(service, pid)| Event::Started { service, pid }),
+        1 => service().prop_map(|service| Event::StartFailed { service, reason: "no".to_owned() }),
+        2 => (service(), 0..2_i32).prop_map(|(service, status)| Event::Exited {
+            service,
+            exit: Exit::Status(status),
+        }),
+        6 => (service(), 1..5_u32, probe, outcome).prop_map(|(service, run, probe, outcome)| {
+            Event::Probed { service, run, check: Checked { probe, outcome } }
+        }),
+        1 => service().prop_map(|service| Event::Restart { service, client: 1 }),
+        1 => Just(Event::Blessed(Ok("x".to_owned()))),
+        1 => Just(Event::Blessed(Err("x".to_owned()))),
+    ]
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let entry = prop_oneof![Just(Entry::Trial), Just(Entry::Blessed)];
+    let fallback = prop_oneof![Just(Fallback::Absent), Just(Fallback::Present)];
+    (entry, fallback).prop_map(|(entry, fallback)| Facts {
+        entry,
+        fallback,
+        ..Facts::default()
+    })
+}
+
+/// Whether the services that `id` requires are all good.
+fn requirements_hold(state: &State, id: ServiceId) -> bool {
+    let required = &state.appliance().services[id.0].requires;
+    let services = state.services();
+    let good = |name: &String| {
+        let found = services.iter().find(|s| s.name == *name);
+        found.is_some_and(|s| s.state == "ready" || s.state == "done")
+    };
+    required.iter().all(good)
+}
+
+proptest! {
+    #[test]
+    fn invariants_hold(
+        facts in facts(),
+        steps in prop::collection::vec((event(), 0..3000_u64), 1..200),
+    ) {
+        let mut state = state();
+        let (mut now, mut passed, mut ended) = (0, false, false);
+        let mut starts: [Vec<u64>; 4] = Default::default();
+        let mut restarted = [false; 4];
+        let first = (Event::Begin(facts.clone()), 0);
+        for (event, ms) in std::iter::once(first).chain(steps) {
+            now += ms;
+            if let Event::Restart { service, .. } = event {
+                restarted[service.0] = true;
+            }
+            let before = state.services();
+            let Ok(actions) = decide(&mut state, now, event) else {
+                prop_assert_eq!(state.services(), before, "a refused event changed something");
+                continue;
+            };
+            for action in actions {
+                match action {
+                    Action::Emit(line) => passed |= line.name == "gate.passed",
+                    Action::Bless => {
+                        prop_assert!(passed, "blessed before the gate");
+                        prop_assert_eq!(facts.entry, Entry::Trial);
+                    }
+                    Action::MarkBad => prop_assert!(!passed && facts.entry == Entry::Trial),
+                    Action::Start { service, .. } => {
+                        prop_assert!(requirements_hold(&state, service));
+                        prop_assert!(!ended);
+                        starts[service.0].push(now);
+                    }
+                    Action::End(how) => {
+                        prop_assert_eq!(how, How::Reboot);
+                        prop_assert_eq!(facts.fallback, Fallback::Present);
+                        prop_assert_eq!(facts.entry, Entry::Trial);
+                        prop_assert!(!ended, "ended twice");
+                        ended = true;
+                    }
+                    _ => {}
+                }
+            }
+            let healthy = state.boot() == BootState::Healthy;
+            prop_assert!(!healthy || passed);
+        }
+        for (times, _) in starts.iter().zip(restarted).filter(|(_, by_hand)| !by_hand) {
+            // Two restarts a minute, so the fourth start is a minute after the first. Long runs
+            // give the budget back, but they last a minute themselves.
+            for window in times.windows(4) {
+                prop_assert!(window[3] - window[0] >= 60_000, "over budget: {:?}", window);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A world in which every action is noted and answered as told.
+
+use std::rc::Rc;
+
+use bedplate_contract::service::Service;
+
+use crate::decide::{
+    Action, Checked, Entry, Event, Exit, Facts, Fallback, ProbeKind, ServiceId, State,
+    TransitionError, decide, fixture,
+};
+
+/// The core with a clock; processes are made as asked, blessing works.
+pub(super) struct World {
+    pub state: State,
+    pub now: u64,
+    /// All actions since the last [`World::take`].
+    actions: Vec<Action>,
+    next_pid: u32,
+}
+
+impl World {
+    pub fn new(services: Vec<Service>) -> Self {
+        let appliance = Rc::new(fixture::appliance(services));
+        Self {
+            state: State::new(appliance, 0, 1),
+            now: 0,
+            actions: Vec::new(),
+            next_pid: 100,
+        }
+    }
+
+    /// A world in which the services of a machine on trial were begun.
+    pub fn begun(services: Vec<Service>, fallback: Fallback) -> Self {
+        let mut world = Self::new(services);
+        world.send(Event::Begin(Facts {
+            entry: Entry::Trial,
+            fallback,
+            ..Facts::default()
+        }));
+        world
+    }
+
+    pub fn try_send(&mut self, event: Event) -> Result<(), TransitionError> {
+        let actions = decide(&mut self.state, self.now, event)?;
+        for action in actions {
+            self.actions.push(action.clone());
+            if let Some(answer) = self.answer(&action) {
+                self.try_send(answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn send(&mut self, event: Event) {
+        self.try_send(event).unwrap();
+    }
+
+    fn answer(&mut self, action: &Action) -> Option<Event> {
+        match action {
+            Action::Start { service, .. } => {
+                self.next_pid += 1;
+                Some(Event::Started {
+                    service: *service,
+                    pid: self.next_pid,
+                })
+            }
+            Action::Bless => Some(Event::Blessed(Ok("test_1.efi".to_owned()))),
+            Action::MarkBad => Some(Event::MarkedBad(Ok("test_1+0-1.efi".to_owned()))),
+            _ => None,
+        }
+    }
+
+    /// Lets time pass, with a tick whenever the core asked for one.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.now + ms;
+        while let Some(due) = self.state.next_deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.send(Event::Tick);
+        }
+        self.now = end;
+    }
+
+    pub fn exit(&mut self, service: usize, status: i32) {
+        self.send(Event::Exited {
+            service: ServiceId(service),
+            exit: Exit::Status(status),
+        });
+    }
+
+    /// Answers a check of run `run`.
+    pub fn check(&mut self, service: usize, (run, probe): (u32, ProbeKind), good: bool) {
+        self.send(Event::Probed {
+            service: ServiceId(service),
+            run,
+            check: Checked {
+                probe,
+                outcome: if good { Ok(()) } else { Err("no".to_owned()) },
+            },
+        });
+    }
+
+    pub fn state_of(&self, service: usize) -> String {
+        self.state.services()[service].state.clone()
+    }
+
+    /// The actions so far in short words, which are then forgotten.
+    pub fn take(&mut self) -> Vec<String> {
+        self.actions.drain(..).map(|action| word(&action)).collect()
+    }
+}
+
+fn word(action: &Action) -> String {
+    match action {
+        Action::Start { service, run } => format!("start {} {run}", service.0),
+        Action::Signal { service, signal } => format!("signal {} {signal}", service.0),
+        Action::Kill { service } => format!("kill {}", service.0),
+        Action::PostStop { service, .. } => format!("post {}", service.0),
+        Action::Probe { service, probe, .. } => format!("{} {}", probe.word(), service.0),
+        Action::CancelProbes { service } => format!("cancel {}", service.0),
+        Action::Emit(line) => format!("!{}", line.name),
+        Action::Bless => "bless".to_owned(),
+        Action::MarkBad => "mark bad".to_owned(),
+        Action::Report(verdict) => format!("report {}", verdict.outcome),
+        Action::Reply { reply, .. } => format!("{reply:?}"),
+        Action::End(how) => format!("end {how}"),
+    }
+}
