@@ -22,6 +22,7 @@ use crate::{
     decide::{Entry, Facts, How, State},
     disk::{self, Source},
     esp,
+    graph::{self, CycleError},
     ground::Ground,
     hardware::Hardware,
     host::Linux,
@@ -42,10 +43,19 @@ const BROKEN: &str = "hardware.broken";
 /// For how long the services wait for an address; probes and clients cope with a later one.
 const NETWORK: Duration = Duration::from_secs(15);
 
-/// The document could not be read, so there is no appliance to run.
+/// There is no appliance to run.
 #[derive(Debug, thiserror::Error)]
-#[error("reading `{}`", layout::APPLIANCE)]
-struct ApplianceError(#[source] io::Error);
+enum ApplianceError {
+    /// The document cannot be read.
+    #[error("reading `{}`", layout::APPLIANCE)]
+    Read(#[source] io::Error),
+    /// It is not what this version of `init` knows.
+    #[error("parsing `{}`", layout::APPLIANCE)]
+    Parse(#[source] serde_json::Error),
+    /// Its services can never start.
+    #[error("ordering the services")]
+    Order(#[source] CycleError),
+}
 
 /// Runs the appliance until it ends; returns the exit status of a container.
 pub fn run() -> Result<u8, io::Error> {
@@ -90,8 +100,10 @@ pub fn place() -> Place {
 }
 
 fn read_appliance() -> Result<Appliance, ApplianceError> {
-    let text = fs::read_to_string(layout::APPLIANCE).map_err(ApplianceError)?;
-    Appliance::parse(&text).map_err(|error| ApplianceError(error.into()))
+    let text = fs::read_to_string(layout::APPLIANCE).map_err(ApplianceError::Read)?;
+    let appliance = Appliance::parse(&text).map_err(ApplianceError::Parse)?;
+    graph::check(&appliance.services).map_err(ApplianceError::Order)?;
+    Ok(appliance)
 }
 
 /// Stands in for an appliance that cannot be read: it runs nothing and stays reachable.
