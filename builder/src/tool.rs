@@ -132,8 +132,7 @@ impl Tools {
     /// # Errors
     /// The host's root cannot be listed.
     pub fn command(&self, program: &str) -> Result<Tool, ToolError> {
-        let working_directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        let sandbox = self.sandbox()?.working_directory(&working_directory);
+        let sandbox = self.sandbox()?.working_directory(&working_directory());
         Ok(Tool::new(program, Some(sandbox)).env("PATH", "/usr/sbin:/usr/bin"))
     }
 
@@ -154,6 +153,18 @@ impl Tools {
         }
         Ok(sandbox)
     }
+}
+
+/// The caller's, unless it lies where the tools have their own directories.
+fn working_directory() -> PathBuf {
+    let hidden = |path: &PathBuf| {
+        OWN.iter()
+            .any(|name| path.starts_with(Path::new("/").join(name)))
+    };
+    let current = std::env::current_dir().ok();
+    current
+        .filter(|path| !hidden(path))
+        .unwrap_or_else(|| PathBuf::from("/"))
 }
 
 /// A directory is bound, a link copied; files at the top level are of no use to a tool.
