@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedplate_sys::module;
+use bedplate_sys::module::{self, Loaded};
 
 /// A list or a module that could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum ModulesError {
 
 /// Loads every module of `list` (one absolute path a line) in order; no list means no modules.
 ///
-/// A module that fails, for a device that is broken or not there, costs no other.
+/// A module that fails costs no other; one whose hardware is not there has not failed.
 ///
 /// # Errors
 /// An unreadable list; the first module that failed, once all were tried.
@@ -52,14 +52,26 @@ pub fn load_listed(list: &str) -> Result<usize, ModulesError> {
     load_all(&text, module::load)
 }
 
-fn load_all(text: &str, load: impl Fn(&Path) -> io::Result<()>) -> Result<usize, ModulesError> {
+fn load_all(text: &str, load: impl Fn(&Path) -> io::Result<Loaded>) -> Result<usize, ModulesError> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let results: Vec<_> = lines.map(|line| (line, load(Path::new(line)))).collect();
-    let count = results.len();
-    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
-    let first = results
-        .into_iter()
-        .find_map(|(path, result)| Some((PathBuf::from(path), result.err()?)));
+    let (mut count, mut failed, mut first, mut absent) = (0usize, 0usize, None, false);
+    for path in lines {
+        count = count.saturating_add(1);
+        let error = match load(Path::new(path)) {
+            Ok(Loaded::Ready) => continue,
+            // The list is for every machine; drivers of absent hardware, and what stands on them,
+            // are the rule.
+            Ok(Loaded::NoDevice) => {
+                absent = true;
+                continue;
+            }
+            Ok(Loaded::NoDependency) if absent => continue,
+            Ok(Loaded::NoDependency) => io::Error::other("a module that it needs is not loaded"),
+            Err(error) => error,
+        };
+        failed = failed.saturating_add(1);
+        first.get_or_insert((PathBuf::from(path), error));
+    }
     match first {
         None => Ok(count),
         Some((path, source)) => Err(ModulesError::Module {
@@ -84,12 +96,25 @@ mod tests {
             seen.borrow_mut().push(path.to_owned());
             match path.to_str() {
                 Some("/b.ko") => Err(io::Error::from(io::ErrorKind::NotFound)),
-                _ => Ok(()),
+                _ => Ok(Loaded::Ready),
             }
         };
         let error = load_all("/a.ko\n\n/b.ko\n/c.ko.xz\n", load).unwrap_err();
         assert_eq!(error.to_string(), "loading module `/b.ko` (1 of 3 failed)");
         assert_eq!(seen.borrow().len(), 3);
+    }
+
+    #[test]
+    fn absent_hardware_is_no_failure() {
+        let list = "/bus.ko\n/device.ko\n";
+        let load = |bus| {
+            load_all(list, move |path| match path.to_str() {
+                Some("/bus.ko") => Ok(bus),
+                _ => Ok(Loaded::NoDependency),
+            })
+        };
+        assert_eq!(load(Loaded::NoDevice).unwrap(), 2);
+        assert!(load(Loaded::Ready).is_err());
     }
 
     #[test]

@@ -27,7 +27,9 @@ impl Artifacts {
         let directory = bedplate::workspace().join(bedplate::succeed(&arguments)?.trim());
         let text = std::fs::read_to_string(directory.join("disk.json"))?;
         let document: serde_json::Value = serde_json::from_str(&text)?;
-        let root_hash = document["root_hash"].as_str().and_then(|hash| hash.strip_prefix("sha256:"));
+        let root_hash = document["root_hash"]
+            .as_str()
+            .and_then(|hash| hash.strip_prefix("sha256:"));
         let uki = document["uki"]["name"].as_str();
         Ok(Self {
             directory,
