@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub const MAX_REQUEST: usize = 4096;
 
 /// What is asked of PID 1.
+///
+/// A key that a request does not have is refused where the request has keys at all; requests that
+/// are a word alone ignore others (serde does not look at them).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
@@ -197,6 +200,15 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Request>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_alone_ignores_other_keys() {
+        let text = r#"{"request":"reboot","force":true}"#;
+        assert_eq!(
+            serde_json::from_str::<Request>(text).unwrap(),
+            Request::Reboot
+        );
     }
 
     /// A `bedplatectl` of an older image reads what a newer init says.
