@@ -80,7 +80,9 @@ pub struct Renamed {
 /// # Errors
 /// Any [`EspError`]; the entry keeps its name, and systemd-boot goes on counting.
 pub fn bless(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
-    mounted(disk, |entries| rename(entries, wanted, EntryName::blessed))
+    mounted(disk, MountFlags::DIRSYNC, |entries| {
+        rename(entries, wanted, EntryName::blessed)
+    })
 }
 
 /// Leaves the entry no try, so that the loader prefers any other. Idempotent.
@@ -88,7 +90,9 @@ pub fn bless(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
 /// # Errors
 /// Any [`EspError`]; the entry keeps the tries it has.
 pub fn mark_bad(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
-    mounted(disk, |entries| rename(entries, wanted, EntryName::bad))
+    mounted(disk, MountFlags::DIRSYNC, |entries| {
+        rename(entries, wanted, EntryName::bad)
+    })
 }
 
 /// The names of all entries, sorted.
@@ -96,10 +100,15 @@ pub fn mark_bad(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
 /// # Errors
 /// [`EspError::Disk`], [`EspError::Mount`], [`EspError::List`].
 pub fn entries(disk: &str) -> Result<Vec<EntryName>, EspError> {
-    mounted(disk, list)
+    mounted(disk, MountFlags::RDONLY, list)
 }
 
-fn mounted<T>(disk: &str, work: impl FnOnce(&Path) -> Result<T, EspError>) -> Result<T, EspError> {
+/// `access` is `DIRSYNC` for a rename, `RDONLY` for a look: reading must not mark the FAT dirty.
+fn mounted<T>(
+    disk: &str,
+    access: MountFlags,
+    work: impl FnOnce(&Path) -> Result<T, EspError>,
+) -> Result<T, EspError> {
     let esp = disk::find(disk, layout::ESP).map_err(EspError::Disk)?;
     let point = Path::new(MOUNT_POINT);
     let failed = |what| {
@@ -118,7 +127,7 @@ fn mounted<T>(disk: &str, work: impl FnOnce(&Path) -> Result<T, EspError>) -> Re
             | MountFlags::NODEV
             | MountFlags::NOEXEC
             | MountFlags::NOATIME
-            | MountFlags::DIRSYNC,
+            | access,
         options: "umask=0077",
     };
     let made = fs::create_dir_all(point).and_then(|()| mount.mount());

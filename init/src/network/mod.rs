@@ -4,28 +4,30 @@
 //! [`Network::turn`], for as long as the machine runs; leases are renewed that way. At boot
 //! [`Network::wait`] does the same for a bounded time.
 
+mod client;
+mod datagram;
 pub mod dhcp;
 pub mod link;
 mod message;
 
 use std::{
     io,
-    net::{Ipv4Addr, UdpSocket},
-    os::fd::{AsFd, BorrowedFd},
+    net::Ipv4Addr,
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use bedplate_contract::appliance::{self, NetworkMode};
-use bedplate_sys::{clock, netlink, packet};
+use bedplate_sys::{clock, netlink};
 
 use crate::{
-    console,
     durable::{self, DurableError},
-    identity::{self, RandomError},
+    identity::RandomError,
 };
-use dhcp::{Action, Dhcp, Identity, Lease};
+use client::{Client, configure};
+use dhcp::Lease;
 use link::Link;
 
 /// Event of a link that has its address: `link`, `address`, `gateway`.
@@ -43,8 +45,6 @@ const LOOK_LATER: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_secs(30);
 /// Between two turns of [`Network::wait`].
 const POLL: Duration = Duration::from_millis(5);
-/// Packets taken in one turn: a flood must not hold the event loop.
-const PACKETS: usize = 32;
 
 /// A network that is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -114,16 +114,6 @@ enum Wanted {
     Dhcp,
 }
 
-#[derive(Debug)]
-struct Client {
-    link: Link,
-    dhcp: Dhcp,
-    socket: packet::Socket,
-    // Bound to the client's port while there is an address, so that the kernel does not tell the
-    // server that nobody listens.
-    unicast: Option<UdpSocket>,
-}
-
 impl Network {
     /// Sets loopback and every Ethernet link up; the rest is done in turns.
     ///
@@ -177,7 +167,7 @@ impl Network {
     /// What to poll for reading; `None` while there is nothing to read.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.state {
-            State::Dhcp(client) => Some(client.socket.as_fd()),
+            State::Dhcp(client) => Some(client.fd()),
             _ => None,
         }
     }
@@ -187,7 +177,7 @@ impl Network {
         match &self.state {
             State::Off | State::Fixed(_) => None,
             State::Looking(_) => Some(self.next_look),
-            State::Dhcp(client) => Some(client.dhcp.deadline()),
+            State::Dhcp(client) => Some(client.deadline()),
         }
     }
 
@@ -201,7 +191,7 @@ impl Network {
         match &self.state {
             State::Off | State::Looking(_) => None,
             State::Fixed(lease) => Some(lease),
-            State::Dhcp(client) => client.dhcp.lease(),
+            State::Dhcp(client) => client.lease(),
         }
     }
 
@@ -255,111 +245,6 @@ impl Network {
             }
         }
     }
-}
-
-impl Client {
-    fn new(link: Link, hostname: &str, now: Duration) -> Result<Self, NetworkError> {
-        let what = "packet";
-        let socket = packet::Socket::open(link.index);
-        let socket = socket.map_err(|source| NetworkError::Socket { what, source })?;
-        let identity = Identity {
-            mac: link.mac,
-            hostname: hostname.to_owned(),
-            seed: u64::from_ne_bytes(identity::bytes().map_err(NetworkError::Random)?),
-        };
-        Ok(Self {
-            link,
-            dhcp: Dhcp::new(identity, now),
-            socket,
-            unicast: None,
-        })
-    }
-
-    fn turn(&mut self, netlink: &netlink::Socket, now: Duration) -> Result<(), NetworkError> {
-        let mut actions = Vec::new();
-        let mut received = Ok(());
-        for _ in 0..PACKETS {
-            match self.socket.receive() {
-                Ok(None) => break,
-                Ok(Some(datagram)) => {
-                    if let Some(message) = message::unwrap(&datagram) {
-                        actions.extend(self.dhcp.on_packet(now, message));
-                    }
-                }
-                Err(error) => {
-                    received = Err(failed("receiving", &self.link.name)(error));
-                    break;
-                }
-            }
-        }
-        actions.extend(self.dhcp.on_timer(now));
-        // Every action is tried: a lost packet is sent again, a lost address is not.
-        let done = actions.iter().map(|action| self.perform(netlink, action));
-        done.fold(received, Result::and)
-    }
-
-    fn perform(&mut self, netlink: &netlink::Socket, action: &Action) -> Result<(), NetworkError> {
-        let sending = failed("sending", &self.link.name);
-        match action {
-            Action::Broadcast(source, message) => {
-                let datagram = message::wrap(*source, message);
-                self.socket.broadcast(&datagram).map_err(sending)
-            }
-            Action::Unicast(server, message) => self.send(*server, message).map_err(sending),
-            Action::Configure(lease) => {
-                let result = configure(netlink, &self.link, lease);
-                self.unicast = listen(lease.address).ok();
-                result
-            }
-            Action::Deconfigure(lease) => {
-                self.unicast = None;
-                deconfigure(netlink, &self.link, lease)
-            }
-        }
-    }
-
-    fn send(&self, server: Ipv4Addr, message: &[u8]) -> io::Result<()> {
-        let socket = self.unicast.as_ref();
-        let socket = socket.ok_or(io::ErrorKind::NotConnected)?;
-        socket.send_to(message, (server, 67)).map(drop)
-    }
-}
-
-/// Answers are read from the packet socket, which sees them too; this one's queue fills and stays so.
-fn listen(address: Ipv4Addr) -> io::Result<UdpSocket> {
-    let socket = UdpSocket::bind((address, 68))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-fn configure(netlink: &netlink::Socket, link: &Link, lease: &Lease) -> Result<(), NetworkError> {
-    // An MTU that the device refuses must not cost the address.
-    let mtu = lease.mtu.map_or(Ok(()), |mtu| {
-        let set = link::set_mtu(netlink, link.index, mtu);
-        set.map_err(failed("setting the MTU", &link.name))
-    });
-    let added = link::add_address(netlink, link.index, lease.address, lease.prefix);
-    added.map_err(failed("setting the address", &link.name))?;
-    let mut event = console::event(UP)
-        .with("link", &link.name)
-        .with("address", format!("{}/{}", lease.address, lease.prefix));
-    if let Some(gateway) = lease.gateway {
-        let routed = link::set_default_route(netlink, link.index, gateway);
-        routed.map_err(failed("setting the default route", &link.name))?;
-        event = event.with("gateway", gateway);
-    }
-    console::emit(&event);
-    write_resolv_conf(&lease.nameservers).and(mtu)
-}
-
-/// The routes go with the address.
-fn deconfigure(netlink: &netlink::Socket, link: &Link, lease: &Lease) -> Result<(), NetworkError> {
-    let address = format!("{}/{}", lease.address, lease.prefix);
-    let event = console::event(DOWN).with("link", &link.name);
-    console::emit(&event.with("address", address));
-    let removed = link::remove_address(netlink, link.index, lease.address, lease.prefix);
-    removed.map_err(failed("removing the address", &link.name))?;
-    write_resolv_conf(&[])
 }
 
 fn write_resolv_conf(nameservers: &[Ipv4Addr]) -> Result<(), NetworkError> {
