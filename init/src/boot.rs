@@ -62,6 +62,9 @@ pub fn run() -> Result<u8, io::Error> {
     let born = clock::since_boot_ms();
     let signals = Signals::block()?;
     let place = place();
+    if place == Place::Container {
+        console::fall_back_to_stdout();
+    }
     let mut story = Story::default();
     let read = story.phase("appliance", read_appliance);
     let appliance = Rc::new(read.unwrap_or_else(nothing));

@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
@@ -16,7 +16,7 @@ use std::{
 };
 
 use bedplate_contract::event::Event;
-use bedplate_sys::clock;
+use bedplate_sys::{clock, socket};
 
 /// The kernel's console: the last `console=` of the command line.
 pub const DEVICE: &str = "/dev/console";
@@ -56,6 +56,18 @@ pub fn drain(limit: Duration) {
     while !try_drain() && clock::since_boot() < end {
         thread::sleep(POLL);
     }
+}
+
+/// Says events on standard output where there is no console, as in most containers.
+pub fn fall_back_to_stdout() {
+    with(|console| {
+        if console.device.is_none() {
+            let stdout = io::stdout().as_fd().try_clone_to_owned().ok();
+            // A reader that stops reading must not stop PID 1.
+            let stdout = stdout.filter(|fd| socket::set_nonblocking(fd).is_ok());
+            console.device = stdout.map(File::from);
+        }
+    });
 }
 
 /// Whether nothing waits for the device.

@@ -60,6 +60,7 @@ pub struct Linux {
     pids: BTreeMap<u32, ServiceId>,
     /// The last process of each service, which leads its group.
     leaders: BTreeMap<ServiceId, u32>,
+    /// Output lines that the console still shows.
     echo: usize,
 }
 
@@ -70,7 +71,6 @@ impl Linux {
         let services = appliance.services.iter();
         let captures = services.map(|s| Capture::new(logs, &s.name, &appliance.log));
         Self {
-            ground,
             control: Control::new(clock::since_boot_ms()),
             checks: Checks::default(),
             captures: captures.collect(),
@@ -78,7 +78,12 @@ impl Linux {
             cgroups,
             pids: BTreeMap::new(),
             leaders: BTreeMap::new(),
-            echo: ECHO,
+            echo: if ground.source.is_some() {
+                ECHO
+            } else {
+                usize::MAX
+            },
+            ground,
             appliance,
         }
     }
@@ -259,7 +264,8 @@ impl Host for Linux {
     fn emit(&mut self, line: &event::Event) {
         console::emit(line);
         match line.name.as_str() {
-            name::HEALTHY | name::DEGRADED => self.echo = 0,
+            // A container's engine collects what its services print.
+            name::HEALTHY | name::DEGRADED if self.ground.source.is_some() => self.echo = 0,
             name::SERVICE_FAILED if self.echo == 0 => self.show_last_words(line),
             _ => {}
         }
