@@ -4,18 +4,20 @@
 //! hashed as it arrives; only a file of the wanted digest leaves this module. Retries are for what
 //! may pass (time-outs, cuts, 429, 5xx), never for 404 or a wrong digest.
 
+mod partial;
+
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
 use bedplate_contract::Digest;
-use sha2::{Digest as _, Sha256};
 use ureq::{Agent, Body, http::Response};
 
+use self::partial::Partial;
 use super::progress::Bar;
 use crate::store::{Store, StoreError};
 
@@ -339,72 +341,4 @@ fn continues_at(response: &Response<Body>, from: u64) -> bool {
     let range = response.headers().get("content-range");
     let text = range.and_then(|value| value.to_str().ok());
     text.is_some_and(|text| text.starts_with(&format!("bytes {from}-")))
-}
-
-/// A file that grows, with the hash of what it holds.
-struct Partial {
-    path: PathBuf,
-    file: File,
-    hash: Sha256,
-    length: u64,
-}
-
-impl Partial {
-    fn open(path: &Path, size: u64) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(path)?;
-        let mut partial = Self {
-            path: path.to_owned(),
-            file,
-            hash: Sha256::new(),
-            length: 0,
-        };
-        if partial.file.metadata()?.len() > size {
-            partial.restart()?;
-        }
-        partial.read_existing()?;
-        Ok(partial)
-    }
-
-    fn read_existing(&mut self) -> io::Result<()> {
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match self.file.read(&mut buffer)? {
-                0 => return Ok(()),
-                count => {
-                    self.hash.update(&buffer[..count]);
-                    self.length += count as u64;
-                }
-            }
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hash.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.hash = Sha256::new();
-        self.length = 0;
-        Ok(())
-    }
-
-    fn check(&self, wanted: &Wanted) -> Result<(), DownloadError> {
-        let found = Digest::from_bytes(self.hash.clone().finalize().into());
-        if found == wanted.digest && self.length == wanted.size {
-            return Ok(());
-        }
-        Err(DownloadError::Digest {
-            url: wanted.url.clone(),
-            expected: wanted.digest,
-            size: wanted.size,
-            found,
-            found_size: self.length,
-        })
-    }
 }
