@@ -69,6 +69,8 @@ impl Vm {
             .arg("--serial-log")
             .arg(&log)
             .args(["--timeout", &timeout_secs.to_string(), "--memory", "1024"])
+            // Tests run side by side: each takes a port that is free.
+            .args(["--port", "0:8080", "--accelerator", "tcg"])
             .output()?;
         let talk = String::from_utf8_lossy(&run.stderr).into_owned();
         let console = fs::read_to_string(&log).with_context(|| format!("no console: {talk}"))?;

@@ -57,8 +57,10 @@ pub enum Outcome {
     Unhealthy(String),
     /// No verdict within the time.
     TimedOut,
-    /// The machine ended by itself before a verdict was due.
+    /// The machine powered off, and nobody waited for a verdict.
     Ended,
+    /// QEMU ended before the boot had the verdict that was waited for.
+    NoVerdict,
     /// The user interrupted; the machine was powered off.
     Interrupted,
 }

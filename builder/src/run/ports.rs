@@ -20,6 +20,13 @@ pub struct Forward {
 #[error("expected `HOST:GUEST` with two port numbers, found `{0}`")]
 pub struct ForwardError(String);
 
+impl Forward {
+    fn settled(&self) -> Self {
+        let host = if self.host == 0 { free_port(0) } else { self.host };
+        Self { host, ..*self }
+    }
+}
+
 impl FromStr for Forward {
     type Err = ForwardError;
     fn from_str(text: &str) -> Result<Self, ForwardError> {
@@ -40,6 +47,8 @@ impl fmt::Display for Forward {
 }
 
 /// What the user asked for, then every probed port of the definition that is not named yet.
+///
+/// A host port of 0 stands for a free one.
 pub fn forwards(asked: &[Forward], definition: &Definition) -> Vec<Forward> {
     let named: BTreeSet<u16> = asked.iter().map(|forward| forward.guest).collect();
     let found = probed_ports(definition);
@@ -47,7 +56,7 @@ pub fn forwards(asked: &[Forward], definition: &Definition) -> Vec<Forward> {
         host: free_port(*guest),
         guest: *guest,
     });
-    asked.iter().copied().chain(found).collect()
+    asked.iter().map(|forward| forward.settled()).chain(found).collect()
 }
 
 fn probed_ports(definition: &Definition) -> BTreeSet<u16> {

@@ -148,7 +148,9 @@ impl Session {
                     }
                 }
                 Ok(Message::Interrupted) => return Outcome::Interrupted,
-                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => return Outcome::Ended,
+                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => {
+                    return if judged { Outcome::NoVerdict } else { Outcome::Ended };
+                }
                 Err(RecvTimeoutError::Timeout) => return Outcome::TimedOut,
             }
         }
