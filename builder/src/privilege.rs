@@ -1,19 +1,12 @@
 //! What the process must be before it builds: root of its user namespace, with mounts of its own.
 
-use std::io;
+use bedplate_sys::userns::{self, UsernsError};
 
-/// The process cannot become what a build needs.
-#[derive(Debug, thiserror::Error)]
-pub enum PrivilegeError {
-    /// No mount namespace.
-    #[error("cannot get mounts of its own; run as root, or allow user namespaces")]
-    Mounts(#[source] io::Error),
-}
-
-/// Acquires what building takes. Call it first, while the process has one thread.
+/// Acquires what building takes: an ordinary user becomes root over subordinate ids, and what is
+/// mounted from now on goes away with the process. Call it first, while there is one thread.
 ///
 /// # Errors
 /// The host does not allow it; the message says what to change.
-pub fn acquire() -> Result<(), PrivilegeError> {
-    bedplate_sys::namespace::own_mounts().map_err(PrivilegeError::Mounts)
+pub fn acquire() -> Result<(), UsernsError> {
+    userns::enter().map(drop)
 }

@@ -148,7 +148,10 @@ fn exit_code(outcome: &Outcome) -> ExitCode {
     let (words, code) = match outcome {
         Outcome::Healthy => ("healthy".to_owned(), 0),
         Outcome::Ended => ("the machine powered off".to_owned(), 0),
-        Outcome::NoVerdict => ("QEMU ended before the boot had a verdict".to_owned(), FAILED),
+        Outcome::NoVerdict => (
+            "QEMU ended before the boot had a verdict".to_owned(),
+            FAILED,
+        ),
         Outcome::Unhealthy(reason) => (format!("the gate failed: {reason}"), UNHEALTHY),
         Outcome::TimedOut => ("no verdict in time".to_owned(), TIMED_OUT),
         Outcome::Interrupted => ("interrupted".to_owned(), INTERRUPTED),

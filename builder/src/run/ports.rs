@@ -22,7 +22,11 @@ pub struct ForwardError(String);
 
 impl Forward {
     fn settled(&self) -> Self {
-        let host = if self.host == 0 { free_port(0) } else { self.host };
+        let host = if self.host == 0 {
+            free_port(0)
+        } else {
+            self.host
+        };
         Self { host, ..*self }
     }
 }
@@ -56,7 +60,11 @@ pub fn forwards(asked: &[Forward], definition: &Definition) -> Vec<Forward> {
         host: free_port(*guest),
         guest: *guest,
     });
-    asked.iter().map(|forward| forward.settled()).chain(found).collect()
+    asked
+        .iter()
+        .map(|forward| forward.settled())
+        .chain(found)
+        .collect()
 }
 
 fn probed_ports(definition: &Definition) -> BTreeSet<u16> {

@@ -149,7 +149,11 @@ impl Session {
                 }
                 Ok(Message::Interrupted) => return Outcome::Interrupted,
                 Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => {
-                    return if judged { Outcome::NoVerdict } else { Outcome::Ended };
+                    return if judged {
+                        Outcome::NoVerdict
+                    } else {
+                        Outcome::Ended
+                    };
                 }
                 Err(RecvTimeoutError::Timeout) => return Outcome::TimedOut,
             }

@@ -10,7 +10,6 @@ pub mod dm;
 pub mod host;
 pub mod module;
 pub mod mount;
-pub mod namespace;
 pub mod netlink;
 pub mod overlay;
 pub mod packet;
