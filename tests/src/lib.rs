@@ -7,4 +7,5 @@ pub mod artifacts;
 pub mod bedplate;
 pub mod esp;
 pub mod hostile;
+pub mod machine;
 pub mod vm;

@@ -43,9 +43,19 @@ impl Vm {
         })
     }
 
+    /// The image's directory, relative to the workspace.
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// A file of this machine.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// The raw disk; there after the first boot.
     pub fn disk(&self) -> PathBuf {
-        self.directory.path().join("disk.raw")
+        self.path("disk.raw")
     }
 
     /// Boots until the boot has a verdict, then powers off.

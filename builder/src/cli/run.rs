@@ -55,6 +55,9 @@ pub struct Arguments {
     /// Show the boot story alone, not the whole console.
     #[arg(long)]
     story: bool,
+    /// Show events as the guest writes them, for programs.
+    #[arg(long, conflicts_with = "story")]
+    events: bool,
 }
 
 /// The machine.
@@ -132,15 +135,19 @@ fn request(
             Until::PowerOff
         },
         timeout: Duration::from_secs(arguments.timeout),
-        show: if arguments.story {
-            Show::Story
-        } else {
-            Show::Console
-        },
+        show: show(arguments),
         serial_log: machine.serial_log,
         control: machine.control,
         accelerator: machine.accelerator,
         memory,
+    }
+}
+
+fn show(arguments: &Arguments) -> Show {
+    match (arguments.story, arguments.events) {
+        (true, _) => Show::Story,
+        (_, true) => Show::Events,
+        _ => Show::Console,
     }
 }
 

@@ -81,6 +81,8 @@ pub enum Show {
     Console,
     /// The story alone.
     Story,
+    /// Events as the guest wrote them, for programs.
+    Events,
 }
 
 /// Why a run could not be made.

@@ -38,9 +38,10 @@ impl Transcript {
         }
         let event = Event::parse(text);
         let shown = match (&event, self.show) {
+            (Some(event), Show::Events) => Some(event.to_string()),
             (Some(event), _) => Some(story::line(event)),
             (None, Show::Console) => Some(text.to_owned()),
-            (None, Show::Story) => None,
+            (None, Show::Story | Show::Events) => None,
         };
         if let Some(shown) = shown {
             let _ = writeln!(io::stdout(), "{shown}");
