@@ -14,7 +14,7 @@ use crate::{
     image::{self, ImageError, ImageFacts, ImageLayer, LayerTree, OciImage},
     layer::{self, HostPrograms, Inputs, LayerError, Rootfs},
     resolve::{self, Lock, ResolveError, Sources, tools},
-    store::{Store, StoreError},
+    store::{self, Scratch, Store, StoreError},
     tool::{ToolError, Tools},
 };
 
@@ -22,6 +22,9 @@ use crate::{
 const DISK_KEY: &str = "disk 1";
 /// Directory of the OCI layout in an output directory.
 const OCI: &str = "oci";
+/// What the names of outputs start with that are not there yet, or not any more.
+const FRESH: &str = ".new-";
+const OLD: &str = ".old-";
 
 /// A build that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -174,12 +177,12 @@ fn publish(
         path: out.to_owned(),
         source,
     };
-    let parent = out.parent().unwrap_or(Path::new("."));
+    let parent = parent(out);
     fs::create_dir_all(parent).map_err(failed)?;
-    let fresh = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(parent)
-        .map_err(failed)?;
+    for prefix in [FRESH, OLD] {
+        store::sweep(parent, prefix).map_err(failed)?;
+    }
+    let fresh = Scratch::new_in(parent, FRESH).map_err(failed)?;
     let oci = fresh.path().join(OCI);
     fs::create_dir(&oci).map_err(failed)?;
     let facts = ImageFacts {
@@ -190,7 +193,7 @@ fn publish(
     };
     let image = image::write_layout(layers, &facts, &oci)?;
     link_all(step, fresh.path()).map_err(failed)?;
-    replace(&fresh.keep(), out).map_err(failed)?;
+    replace(fresh, out).map_err(failed)?;
     Ok(image)
 }
 
@@ -210,15 +213,18 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// A crash between the two renames leaves the old output beside its place as `.old-…`, and the next
 /// build makes the new one again from the store.
-fn replace(fresh: &Path, out: &Path) -> io::Result<()> {
+fn replace(fresh: Scratch, out: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(fresh, fs::Permissions::from_mode(0o755))?;
-    let parent = out.parent().unwrap_or(Path::new("."));
-    let old = tempfile::Builder::new()
-        .prefix(".old-")
-        .tempdir_in(parent)?;
+    fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o755))?;
+    let old = Scratch::new_in(parent(out), OLD)?;
     if out.exists() {
         fs::rename(out, old.path().join("output"))?;
     }
-    fs::rename(fresh, out)
+    fresh.move_to(out)
+}
+
+/// Where `out` lies.
+fn parent(out: &Path) -> &Path {
+    let parent = out.parent().filter(|path| !path.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }

@@ -2,7 +2,10 @@
 //!
 //! `<root>/blobs/<hex>` holds downloads under their own digest, `<root>/steps/<hex>` the directory
 //! that the step with that key made. Both appear by rename, complete or not at all, so concurrent
-//! builds and power loss leave at worst a `tmp/` entry that nobody reads.
+//! builds and power loss leave at worst a `tmp/` entry that nobody reads, swept when the store is
+//! opened again. Partial downloads stay there: the next build goes on with them.
+
+mod scratch;
 
 use std::{
     fs, io,
@@ -10,6 +13,11 @@ use std::{
 };
 
 use bedplate_contract::Digest;
+
+pub use self::scratch::{Scratch, sweep};
+
+/// What the names of scratch directories start with.
+const SCRATCH: &str = ".tmp";
 
 /// An error of the store: what was being done to which path.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +43,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `root`, made when absent.
+    /// Opens the store at `root`, made when absent, and sweeps what killed builds left there.
     ///
     /// # Errors
     /// The directories cannot be made.
@@ -44,6 +52,8 @@ impl Store {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(|e| fail("make the store directory", &path, e))?;
         }
+        let tmp = root.join("tmp");
+        sweep(&tmp, SCRATCH).map_err(|e| fail("sweep", &tmp, e))?;
         Ok(Self {
             root: root.to_owned(),
         })
@@ -96,9 +106,9 @@ impl Store {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
+    pub fn scratch(&self) -> Result<Scratch, StoreError> {
         let tmp = self.root.join("tmp");
-        tempfile::TempDir::new_in(&tmp).map_err(|e| fail("make a directory in", &tmp, e))
+        Scratch::new_in(&tmp, SCRATCH).map_err(|e| fail("make a directory in", &tmp, e))
     }
 
     /// The output of the step `key`: made by `make` in an empty directory unless it is there.
@@ -173,10 +183,10 @@ impl Store {
         sync_directory(&self.root.join("blobs")).map_err(|e| fail("sync", target, e))
     }
 
-    fn keep(&self, scratch: tempfile::TempDir, target: &Path) -> Result<(), StoreError> {
-        let from = scratch.keep();
-        sync_file_system(&from).map_err(|e| fail("sync", &from, e))?;
-        fs::rename(&from, target).map_err(|e| fail("move into the store", target, e))?;
+    fn keep(&self, scratch: Scratch, target: &Path) -> Result<(), StoreError> {
+        sync_file_system(scratch.path()).map_err(|e| fail("sync", scratch.path(), e))?;
+        let moved = scratch.move_to(target);
+        moved.map_err(|e| fail("move into the store", target, e))?;
         sync_directory(&self.root.join("steps")).map_err(|e| fail("sync", target, e))
     }
 

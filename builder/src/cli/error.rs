@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::{
     definition::DefinitionErrors,
     disk::DiskError,
+    pipeline::BuildError,
     resolve::{ErrorClass, ResolveError},
 };
 
@@ -42,15 +43,22 @@ fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<DefinitionErrors>() {
         return Some(DEFINITION);
     }
-    if cause
-        .downcast_ref::<DiskError>()
-        .is_some_and(DiskError::is_definition)
-    {
-        return Some(DEFINITION);
+    // A transparent error is not in the chain of what it is wrapped in.
+    match cause.downcast_ref::<BuildError>() {
+        Some(BuildError::Resolve(error)) => Some(of_resolve(error)),
+        Some(BuildError::Disk(error)) => of_disk(error),
+        _ => cause.downcast_ref().map(of_resolve),
     }
-    match cause.downcast_ref::<ResolveError>()?.class() {
-        ErrorClass::Definition => Some(DEFINITION),
-        ErrorClass::StaleLock => Some(STALE),
-        ErrorClass::Other => Some(FAILURE),
+}
+
+fn of_disk(error: &DiskError) -> Option<u8> {
+    error.is_definition().then_some(DEFINITION)
+}
+
+fn of_resolve(error: &ResolveError) -> u8 {
+    match error.class() {
+        ErrorClass::Definition => DEFINITION,
+        ErrorClass::StaleLock => STALE,
+        ErrorClass::Other => FAILURE,
     }
 }

@@ -30,7 +30,12 @@ use bedplate_sys::overlay::{self, Mounted};
 pub use error::LayerError;
 pub use kernel::KernelTree;
 
-use crate::{definition::Definition, resolve::lock::Lock, store::Store, tool::Tools};
+use crate::{
+    definition::Definition,
+    resolve::lock::Lock,
+    store::{Scratch, Store},
+    tool::Tools,
+};
 
 /// The time of everything that a build makes: 2025-01-01T00:00:00Z.
 ///
@@ -102,7 +107,7 @@ pub struct Rootfs {
 pub struct MountedRoot {
     // Dropped first: the mount point cannot be removed while it is in use.
     tree: Mounted,
-    _mount_point: tempfile::TempDir,
+    _mount_point: Scratch,
 }
 
 impl MountedRoot {
