@@ -9,6 +9,24 @@ pub const BEDPLATECTL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/bedplat
 /// The GPU reader; dynamic, needs libc and libgcc_s.
 pub const GPU_PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/gpu-probe"));
 
+/// The programs that an appliance carries, as a stage is given them.
+#[derive(Debug, Clone, Copy)]
+pub struct HostPrograms<'a> {
+    /// PID 1, static.
+    pub init: &'a [u8],
+    /// The host command line, static.
+    pub bedplatectl: &'a [u8],
+    /// The GPU reader, dynamic; left out of roots without libc.
+    pub gpu_probe: &'a [u8],
+}
+
+/// Those of this builder.
+pub const PROGRAMS: HostPrograms<'static> = HostPrograms {
+    init: INIT,
+    bedplatectl: BEDPLATECTL,
+    gpu_probe: GPU_PROBE,
+};
+
 #[cfg(test)]
 mod tests {
     use goblin::elf::Elf;

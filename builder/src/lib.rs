@@ -12,6 +12,7 @@ pub mod host;
 pub mod image;
 pub mod layer;
 pub mod pipeline;
+pub mod plan;
 pub mod privilege;
 pub mod resolve;
 pub mod run;

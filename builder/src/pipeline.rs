@@ -1,25 +1,22 @@
 //! The one function that joins all stages; nothing but calls.
 
 use std::{
-    fs, io,
+    fs, io, iter,
     path::{Path, PathBuf},
 };
 
-use bedplate_contract::Digest;
-
 use crate::{
-    definition::Definition,
+    definition::{Definition, SourceTree, TreeReadError},
     disk::{self, Artifacts, DiskError, DiskRequest},
     host,
     image::{self, ImageError, ImageFacts, ImageLayer, LayerTree, OciImage},
-    layer::{self, HostPrograms, Inputs, LayerError, Rootfs},
+    layer::{self, Inputs, LayerError, Rootfs},
+    plan::{self, Document, Plan, PlanError, Step},
     resolve::{self, Lock, ResolveError, Sources, tools},
     store::{self, Scratch, Store, StoreError},
     tool::{ToolError, Tools},
 };
 
-/// Version of what the disk stage makes; part of its key.
-const DISK_KEY: &str = "disk 1";
 /// Directory of the OCI layout in an output directory.
 const OCI: &str = "oci";
 /// What the names of outputs start with that are not there yet, or not any more.
@@ -29,6 +26,12 @@ const OLD: &str = ".old-";
 /// A build that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Trees of the definition.
+    #[error(transparent)]
+    Tree(#[from] TreeReadError),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// Packages.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -74,6 +77,37 @@ pub struct Build {
 /// Told of every stage when it is done.
 pub type Observer<'a> = &'a dyn Fn(&str);
 
+/// A definition with its trees, and the plan of its build.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    /// The definition.
+    pub definition: &'a Definition,
+    /// Its trees.
+    pub trees: Vec<SourceTree>,
+    /// The steps.
+    pub plan: Plan,
+}
+
+impl Planned<'_> {
+    /// The document beside the artifacts.
+    pub fn document(&self) -> Document {
+        Document::new(self.definition, &self.plan)
+    }
+}
+
+/// Reads the trees of a definition and plans its build.
+///
+/// # Errors
+/// A tree that cannot be read.
+pub fn plan<'a>(definition: &'a Definition, lock: &Lock) -> Result<Planned<'a>, BuildError> {
+    let trees = SourceTree::read(definition)?;
+    Ok(Planned {
+        plan: plan::plan(definition, lock, &host::PROGRAMS, &trees),
+        definition,
+        trees,
+    })
+}
+
 /// Builds one profile of an image into `out`.
 ///
 /// # Errors
@@ -85,6 +119,7 @@ pub fn build(
     out: &Path,
     done: Observer<'_>,
 ) -> Result<Build, BuildError> {
+    let planned = plan(definition, lock)?;
     let profile = &definition.profile.name;
     let kernel = format!("kernel/{profile}");
     resolve::fetch(lock, &[profile, &kernel, tools::BUILD.name], sources)?;
@@ -92,25 +127,22 @@ pub fn build(
     let store = &sources.store;
     let tools = Tools::assemble(lock, tools::BUILD.name, store)?;
     done("tools");
-    let host = HostPrograms {
-        init: host::INIT,
-        bedplatectl: host::BEDPLATECTL,
-        gpu_probe: host::GPU_PROBE,
-    };
     let inputs = Inputs {
+        plan: &planned.plan,
         definition,
+        trees: &planned.trees,
         lock,
-        host,
+        host: host::PROGRAMS,
         tools: &tools,
         store,
     };
     let rootfs = layer::build(&inputs)?;
     done("layers");
-    let layers = pack(&rootfs, store)?;
+    let layers = pack(&planned.plan, &rootfs, store)?;
     done("image");
-    let step = make_disk(definition, &rootfs, &tools, store)?;
+    let step = make_disk(&planned, &rootfs, &tools, store)?;
     done("disk");
-    let image = publish(&step, &layers, definition, out)?;
+    let image = publish(&step, &layers, &planned, out)?;
     let artifacts = Artifacts::load(out)?;
     Ok(Build {
         directory: out.to_owned(),
@@ -120,35 +152,38 @@ pub fn build(
     })
 }
 
-fn pack(rootfs: &Rootfs, store: &Store) -> Result<Vec<ImageLayer>, BuildError> {
-    let pack = |layer: &layer::Layer| {
+fn pack(plan: &Plan, rootfs: &Rootfs, store: &Store) -> Result<Vec<ImageLayer>, BuildError> {
+    let pack = |(layer, archive): (&layer::Layer, &Step)| {
         let directory = layer.directory();
         let tree = LayerTree {
             name: layer.name(),
-            key: *layer.key(),
+            key: archive.key,
             path: &directory,
         };
         Ok(image::pack(&tree, store)?)
     };
-    rootfs.layers().iter().map(pack).collect()
+    iter::zip(rootfs.layers(), &plan.archives)
+        .map(pack)
+        .collect()
 }
 
 fn make_disk(
-    definition: &Definition,
+    planned: &Planned<'_>,
     rootfs: &Rootfs,
     tools: &Tools,
     store: &Store,
 ) -> Result<PathBuf, BuildError> {
-    let root_key = rootfs.key();
-    let key = disk_key(definition, &root_key);
-    store.realize::<BuildError>(&key, |step| {
+    let Planned {
+        definition, plan, ..
+    } = planned;
+    store.realize::<BuildError>(&plan.disk.key, |step| {
         let mounted = rootfs.mount()?;
         let request = DiskRequest {
             image: &definition.image,
             disk: &definition.profile.disk,
             cmdline: &definition.profile.cmdline,
             root: mounted.path(),
-            root_key: &root_key,
+            root_key: &plan.init.key,
             kernel: rootfs.kernel(),
             init: host::INIT,
         };
@@ -157,20 +192,11 @@ fn make_disk(
     })
 }
 
-/// The root's key has everything but what only the disk reads: layout and command line.
-fn disk_key(definition: &Definition, root: &Digest) -> Digest {
-    let profile = &definition.profile;
-    let image = &definition.image;
-    let disk = (&image.name, &image.version, &profile.disk, &profile.cmdline);
-    let init = Digest::of(host::INIT);
-    Digest::of(format!("{DISK_KEY}\n{root}\n{init}\n{disk:?}\n").as_bytes())
-}
-
 /// Replaces `out` by links to the artifacts: all of them or none.
 fn publish(
     step: &Path,
     layers: &[ImageLayer],
-    definition: &Definition,
+    planned: &Planned<'_>,
     out: &Path,
 ) -> Result<OciImage, BuildError> {
     let failed = |source| BuildError::Output {
@@ -185,6 +211,7 @@ fn publish(
     let fresh = Scratch::new_in(parent, FRESH).map_err(failed)?;
     let oci = fresh.path().join(OCI);
     fs::create_dir(&oci).map_err(failed)?;
+    let definition = planned.definition;
     let facts = ImageFacts {
         name: definition.image.name.clone(),
         version: definition.image.version.clone(),
@@ -192,6 +219,7 @@ fn publish(
         summary: definition.image.summary.clone(),
     };
     let image = image::write_layout(layers, &facts, &oci)?;
+    planned.document().save(fresh.path())?;
     link_all(step, fresh.path()).map_err(failed)?;
     replace(fresh, out).map_err(failed)?;
     Ok(image)

@@ -18,12 +18,13 @@ use bedplate_sys::sandbox::{Isolation, Sandbox, SandboxError};
 
 use crate::{
     layer::unpack::{self, UnpackError},
+    plan,
     resolve::lock::Lock,
     store::{Store, StoreError},
 };
 
 /// Version of what [`Tools::assemble`] makes; part of the key.
-const KEY: &str = "tools 1";
+pub const VERSION: u32 = 1;
 /// Bytes of stderr kept in an error.
 const STDERR_LIMIT: usize = 1024;
 /// Top-level directories that belong to the tools, not to the host.
@@ -89,7 +90,6 @@ pub fn observe(observer: fn(&str)) {
 /// An unpacked set of tools.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    key: Digest,
     step: PathBuf,
 }
 
@@ -105,7 +105,7 @@ impl Tools {
         if digests.is_empty() {
             return Err(ToolError::NoSet(set.to_owned()));
         }
-        let key = key(&digests);
+        let key = plan::tools(lock, set).key;
         let step = store.realize::<ToolError>(&key, |step| {
             let root = step.join("root");
             make_directory(&root)?;
@@ -114,12 +114,7 @@ impl Tools {
             unpack::skeleton(&root)?;
             Ok(unpack::unpack(&debs, &root)?)
         })?;
-        Ok(Self { key, step })
-    }
-
-    /// Digest of the packages they come from.
-    pub fn key(&self) -> &Digest {
-        &self.key
+        Ok(Self { step })
     }
 
     /// The root of the unpacked packages, to read files from.
@@ -174,11 +169,6 @@ fn show(sandbox: Sandbox, path: &Path, name: &str) -> Result<Sandbox, SandboxErr
         Err(_) if path.is_dir() => sandbox.directory(name)?.bind(path, name),
         Err(_) => Ok(sandbox),
     }
-}
-
-fn key(digests: &[Digest]) -> Digest {
-    let lines: Vec<String> = digests.iter().map(Digest::hex).collect();
-    Digest::of(format!("{KEY}\n{}\n", lines.join("\n")).as_bytes())
 }
 
 fn make_directory(path: &Path) -> Result<(), ToolError> {

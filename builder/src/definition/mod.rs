@@ -23,6 +23,7 @@ mod source;
 mod state;
 mod summary;
 mod template;
+mod tree;
 mod unit;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -44,6 +45,7 @@ pub use model::{
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
 pub use summary::Summary;
+pub use tree::{SourceContent, SourceEntry, SourceTree, TreeReadError};
 
 /// What the nouns of a definition may refer to.
 #[derive(Debug)]

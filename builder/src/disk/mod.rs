@@ -36,6 +36,8 @@ use crate::{
     tool::Tools,
 };
 
+/// Version of what [`build`] makes; part of its key.
+pub const VERSION: u32 = 1;
 /// File name of the root image.
 pub const ROOT: &str = "root.erofs";
 /// File name of its hash tree.

@@ -19,8 +19,8 @@ use crate::store::{Store, StoreError, atomic_write};
 
 pub use layout::{ImageFacts, OciImage, write_layout};
 
-/// Version of the archive format; part of every layer's key.
-const KEY: &str = "oci layer 1";
+/// Version of what [`pack`] makes; part of the key of every archive.
+pub const VERSION: u32 = 1;
 /// File of a layer's step that holds the compressed archive.
 const ARCHIVE: &str = "layer.tar.gz";
 /// File of a layer's step that holds its [`Descriptor`].
@@ -31,7 +31,7 @@ const DESCRIPTOR: &str = "layer.json";
 pub struct LayerTree<'a> {
     /// Name, for history and messages.
     pub name: &'a str,
-    /// Key of the step that made it.
+    /// Key of the step that archives it, from the plan.
     pub key: Digest,
     /// The directory; whiteouts and opaque marks as overlayfs writes them.
     pub path: &'a Path,
@@ -125,8 +125,7 @@ impl ImageError {
 /// # Errors
 /// A file that cannot be read or written.
 pub fn pack(tree: &LayerTree<'_>, store: &Store) -> Result<ImageLayer, ImageError> {
-    let key = Digest::of(format!("{KEY}\n{}\n", tree.key).as_bytes());
-    let step = store.realize::<ImageError>(&key, |step| {
+    let step = store.realize::<ImageError>(&tree.key, |step| {
         let descriptor = pack_into(tree.path, step)?;
         let text = serde_json::to_vec(&descriptor)
             .map_err(|error| ImageError::document("descriptor", error))?;

@@ -2,61 +2,31 @@
 //!
 //! Owners are resolved against the root's own passwd, with the users of the definition added.
 
-use std::{
-    fs,
-    io::Read,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
+use std::{io::Read, path::Path};
 
 use super::{
     EPOCH, Inputs, Layer, LayerError,
     accounts::{AccountError, Accounts, Owner},
-    step::{Key, Step},
+    step::Step,
     tree::{Metadata, Tree},
 };
-use crate::definition::{self, Definition};
-
-/// One entry of a tree: its path in the root, and what it is.
-#[derive(Debug)]
-struct Entry {
-    target: PathBuf,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    Directory,
-    File { bytes: Vec<u8>, mode: u32 },
-    Link(PathBuf),
-}
+use crate::definition::{self, Definition, SourceContent, SourceEntry};
 
 /// Application code, as it lies in the definition.
 pub(super) fn app(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
     let definition = inputs.definition;
-    let mut key = users_key(Key::new("layer app 1").below(below), definition);
-    let mut trees = Vec::new();
-    for tree in &definition.trees {
-        let entries = read_tree(
-            &definition.directory.join(&tree.source),
-            Path::new(&tree.path),
-        )?;
-        key = key.part(tree.owner.as_bytes());
-        key = entries.iter().fold(key, |key, entry| entry.key(key));
-        trees.push((tree, entries));
-    }
     let step = Step {
         name: "app",
-        key: key.digest(),
+        key: inputs.plan.app.key,
         store: inputs.store,
     };
     step.make(below, |root| {
         let accounts = with_users(root, definition)?;
         let writer = Tree::open(root)?;
-        for (tree, entries) in &trees {
+        for tree in inputs.trees {
             let owner = resolve(&accounts, &tree.owner, &tree.path)?;
-            for entry in entries {
-                entry.write(&writer, owner)?;
+            for entry in &tree.entries {
+                write_entry(&writer, entry, owner)?;
             }
         }
         Ok(())
@@ -66,17 +36,9 @@ pub(super) fn app(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerEr
 /// Users, directories and files of the definition.
 pub(super) fn config(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
     let definition = inputs.definition;
-    let mut key = users_key(Key::new("layer config 1").below(below), definition);
-    for directory in &definition.directories {
-        key = key.part(format!("{directory:?}").as_bytes());
-    }
-    for file in &definition.files {
-        let head = format!("{} {:o} {}", file.path, file.mode, file.owner);
-        key = key.part(head.as_bytes()).part(&file.content);
-    }
     let step = Step {
         name: "config",
-        key: key.digest(),
+        key: inputs.plan.config.key,
         store: inputs.store,
     };
     step.make(below, |root| {
@@ -121,11 +83,6 @@ fn with_users(root: &Path, definition: &Definition) -> Result<Accounts, LayerErr
     Ok(accounts)
 }
 
-fn users_key(key: Key, definition: &Definition) -> Key {
-    let users = definition.users.iter();
-    users.fold(key, |key, user| key.part(format!("{user:?}").as_bytes()))
-}
-
 fn resolve(accounts: &Accounts, owner: &str, path: &str) -> Result<Owner, LayerError> {
     accounts
         .owner(owner)
@@ -146,67 +103,15 @@ fn owned(owner: Owner, mode: u32) -> Metadata {
     }
 }
 
-/// Everything below `source`, sorted, each directory before what is in it.
-fn read_tree(source: &Path, target: &Path) -> Result<Vec<Entry>, LayerError> {
-    let mut entries = vec![read_entry(source, target)?];
-    if let Some(Entry {
-        content: Content::Directory,
-        ..
-    }) = entries.first()
-    {
-        let names = fs::read_dir(source)
-            .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
-        let mut names: Vec<_> = names.map_err(LayerError::io("list", source))?;
-        names.sort();
-        for name in names {
-            entries.extend(read_tree(&source.join(&name), &target.join(&name))?);
+fn write_entry(tree: &Tree, entry: &SourceEntry, owner: Owner) -> Result<(), LayerError> {
+    let path = &entry.path;
+    match &entry.content {
+        SourceContent::Directory => tree.directory(path, owned(owner, 0o755))?,
+        SourceContent::Link(text) => tree.symlink(path, text, owned(owner, 0o777))?,
+        SourceContent::File { bytes, mode } => {
+            let content: &mut dyn Read = &mut bytes.as_slice();
+            tree.file(path, content, owned(owner, *mode))?;
         }
     }
-    Ok(entries)
-}
-
-fn read_entry(source: &Path, target: &Path) -> Result<Entry, LayerError> {
-    let failed = |action| LayerError::io(action, source);
-    let metadata = fs::symlink_metadata(source).map_err(failed("look at"))?;
-    let content = if metadata.is_dir() {
-        Content::Directory
-    } else if metadata.is_symlink() {
-        Content::Link(fs::read_link(source).map_err(failed("read the link"))?)
-    } else if metadata.is_file() {
-        let executable = metadata.permissions().mode() & 0o111 != 0;
-        Content::File {
-            bytes: fs::read(source).map_err(failed("read"))?,
-            // What git keeps of a mode; the rest depends on the umask of whoever cloned.
-            mode: if executable { 0o755 } else { 0o644 },
-        }
-    } else {
-        return Err(LayerError::Kind(source.to_owned()));
-    };
-    Ok(Entry {
-        target: target.to_owned(),
-        content,
-    })
-}
-
-impl Entry {
-    fn key(&self, key: Key) -> Key {
-        let key = key.part(self.target.as_os_str().as_encoded_bytes());
-        match &self.content {
-            Content::Directory => key.part(b"directory"),
-            Content::Link(text) => key.part(b"link").part(text.as_os_str().as_encoded_bytes()),
-            Content::File { bytes, mode } => key.part(format!("{mode:o}").as_bytes()).part(bytes),
-        }
-    }
-
-    fn write(&self, tree: &Tree, owner: Owner) -> Result<(), LayerError> {
-        match &self.content {
-            Content::Directory => tree.directory(&self.target, owned(owner, 0o755))?,
-            Content::Link(text) => tree.symlink(&self.target, text, owned(owner, 0o777))?,
-            Content::File { bytes, mode } => {
-                let content: &mut dyn Read = &mut bytes.as_slice();
-                tree.file(&self.target, content, owned(owner, *mode))?;
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -61,9 +61,6 @@ pub enum LayerError {
     /// A library of a state tool cannot be found.
     #[error("cannot copy the tools of the state partition")]
     Libraries(#[from] LibraryError),
-    /// An entry of a tree is no file, directory or link.
-    #[error("expected a file, directory or link, found something else at `{}`", .0.display())]
-    Kind(PathBuf),
     /// A file or directory cannot be read or changed.
     #[error("cannot {action} `{}`", path.display())]
     Io {

@@ -9,13 +9,10 @@ use super::{
     accounts::Accounts,
     appliance::appliance,
     libraries,
-    step::{Key, Step},
+    step::Step,
     tree::{Metadata, Tree},
 };
-use crate::{
-    definition::Definition,
-    disk::modules::{Modules, ROOT},
-};
+use crate::disk::modules::{Modules, ROOT};
 
 /// What PID 1 makes and repairs the state partition with.
 const STATE_TOOLS: [&str; 2] = ["usr/sbin/mkfs.xfs", "usr/sbin/xfs_repair"];
@@ -35,17 +32,9 @@ pub(super) fn init(
     below: &[Layer],
     kernel: &KernelTree,
 ) -> Result<Layer, LayerError> {
-    let definition = inputs.definition;
-    let key = Key::new("layer init 1")
-        .below(below)
-        .part(inputs.host.init)
-        .part(inputs.host.bedplatectl)
-        .part(inputs.host.gpu_probe)
-        .part(inputs.tools.key().as_bytes())
-        .part(described(definition).as_bytes());
     let step = Step {
         name: "init",
-        key: key.digest(),
+        key: inputs.plan.init.key,
         store: inputs.store,
     };
     step.make(below, |root| {
@@ -55,7 +44,7 @@ pub(super) fn init(
         write_modules(&tree, inputs, kernel)?;
         write_mount_points(&tree, inputs)?;
         write_identity(&tree, root, inputs)?;
-        let document = appliance(definition, &Accounts::load(root)?)?;
+        let document = appliance(inputs.definition, &Accounts::load(root)?)?;
         write(
             &tree,
             layout::APPLIANCE,
@@ -63,24 +52,6 @@ pub(super) fn init(
             0o644,
         )
     })
-}
-
-/// All that this layer reads of the definition; its paths on the host are not part of it.
-fn described(definition: &Definition) -> String {
-    let Definition {
-        image,
-        profile,
-        volumes,
-        secrets,
-        services,
-        ..
-    } = definition;
-    let Definition {
-        gate, network, log, ..
-    } = definition;
-    format!(
-        "{image:?} {profile:?} {volumes:?} {secrets:?} {services:?} {gate:?} {network:?} {log:?}"
-    )
 }
 
 fn write_programs(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {

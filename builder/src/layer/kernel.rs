@@ -8,11 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedplate_contract::Digest;
-
 use super::{
     Inputs, Layer, LayerError, normalise,
-    step::{Key, UPPER},
+    step::UPPER,
     tree::{Metadata, Tree},
     unpack,
 };
@@ -34,25 +32,15 @@ pub struct KernelTree {
 }
 
 /// The modules of the set `kernel/<profile>`, and where the kernel is.
-pub(super) fn kernel(
-    inputs: &Inputs<'_>,
-    below: &[Layer],
-) -> Result<(Layer, KernelTree), LayerError> {
+///
+/// Not made over the layers below, which it does not read.
+pub(super) fn kernel(inputs: &Inputs<'_>) -> Result<(Layer, KernelTree), LayerError> {
     let set = format!("kernel/{}", inputs.definition.profile.name);
-    let digests: Vec<Digest> = inputs
-        .lock
-        .set(&set)
-        .map(|package| package.sha256)
+    let packages = inputs.lock.set(&set);
+    let debs: Vec<PathBuf> = packages
+        .map(|package| inputs.store.blob(&package.sha256))
         .collect();
-    let key = Key::new("layer kernel 2").below(below);
-    let key = digests
-        .iter()
-        .fold(key, |key, digest| key.part(digest.as_bytes()));
-    let key = key.digest();
-    let debs: Vec<PathBuf> = digests
-        .iter()
-        .map(|digest| inputs.store.blob(digest))
-        .collect();
+    let key = inputs.plan.kernel.key;
     let step = inputs.store.realize::<LayerError>(&key, |step| {
         extract(&debs, &set, step)?;
         normalise::normalise(&step.join(UPPER))

@@ -1,8 +1,8 @@
 //! Packages, files and host programs → the layers of the root.
 //!
-//! A layer is a step of the store: the upper directory of an overlay over the layers below, keyed
-//! by all it is made of and by the layer below. Cut so that versions and profiles share them:
-//! `base`, `packages`, `kernel`, `app`, `config`, `init`. Everything in a layer is normalised
+//! A layer is a step of the store: the upper directory of an overlay over the layers below. Its key
+//! comes from the plan. Cut so that versions and profiles share them: `base`, `packages`,
+//! `kernel`, `app`, `config`, `init`. Everything in a layer is normalised
 //! ([`normalise`]): nothing depends on time, host or order. Not here: archives (`image`), file
 //! systems (`disk`).
 
@@ -21,6 +21,7 @@ mod packages;
 mod step;
 pub mod tree;
 pub mod unpack;
+pub mod version;
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,9 @@ pub use error::LayerError;
 pub use kernel::KernelTree;
 
 use crate::{
-    definition::Definition,
+    definition::{Definition, SourceTree},
+    host::HostPrograms,
+    plan::Plan,
     resolve::lock::Lock,
     store::{Scratch, Store},
     tool::Tools,
@@ -43,22 +46,15 @@ use crate::{
 /// counts is that it never changes.
 pub const EPOCH: i64 = 1_735_689_600;
 
-/// The programs that every appliance carries.
-#[derive(Debug, Clone, Copy)]
-pub struct HostPrograms<'a> {
-    /// PID 1, static.
-    pub init: &'a [u8],
-    /// The host command line, static.
-    pub bedplatectl: &'a [u8],
-    /// The GPU reader, dynamic; left out of roots without libc.
-    pub gpu_probe: &'a [u8],
-}
-
 /// What layers are made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
+    /// The keys.
+    pub plan: &'a Plan,
     /// What is asked for.
     pub definition: &'a Definition,
+    /// Its trees, those that were planned.
+    pub trees: &'a [SourceTree],
     /// Its packages, all fetched: blobs are read by digest.
     pub lock: &'a Lock,
     /// The programs of the appliance.
@@ -123,16 +119,6 @@ impl Rootfs {
         &self.layers
     }
 
-    /// Digest of all that the whole root is made of.
-    pub fn key(&self) -> Digest {
-        let keys: Vec<String> = self
-            .layers
-            .iter()
-            .map(|layer| layer.key.to_string())
-            .collect();
-        Digest::of(keys.join("\n").as_bytes())
-    }
-
     /// The kernel and its modules.
     pub fn kernel(&self) -> &KernelTree {
         &self.kernel
@@ -161,7 +147,7 @@ impl Rootfs {
 pub fn build(inputs: &Inputs<'_>) -> Result<Rootfs, LayerError> {
     let mut layers = vec![packages::base(inputs)?];
     layers.push(packages::packages(inputs, &layers)?);
-    let (layer, kernel) = kernel::kernel(inputs, &layers)?;
+    let (layer, kernel) = kernel::kernel(inputs)?;
     layers.push(layer);
     layers.push(config::app(inputs, &layers)?);
     layers.push(config::config(inputs, &layers)?);

@@ -8,18 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedplate_contract::Digest;
-
 use super::{
-    EPOCH, Inputs, Layer, LayerError,
+    Inputs, Layer, LayerError,
     accounts::Accounts,
     config::account,
     dpkg,
-    step::{Key, Step},
+    step::Step,
     tree::{Metadata, Tree},
     unpack,
 };
-use crate::definition::File;
+use crate::{definition::File, resolve::lock::Part};
 
 /// Top-level directories of every root, with their modes; `sys` and `proc` are mount points.
 const DIRECTORIES: [(&str, u32); 17] = [
@@ -45,17 +43,16 @@ const DIRECTORIES: [(&str, u32); 17] = [
 /// The lowest layer: directories, and the Essential packages where they are asked for.
 pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
     let debs = debs(inputs, Part::Base);
-    let key = package_key("layer base 2", &[], &debs);
     let step = Step {
         name: "base",
-        key: key.digest(),
+        key: inputs.plan.base.key,
         store: inputs.store,
     };
     step.make(&[], |root| {
         skeleton(root)?;
         match inputs.definition.base.essential {
-            true => bootstrap(root, &paths(inputs, &debs)),
-            false => Ok(unpack::unpack(&paths(inputs, &debs), root)?),
+            true => bootstrap(root, &debs),
+            false => Ok(unpack::unpack(&debs, root)?),
         }
     })
 }
@@ -64,22 +61,13 @@ pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
 pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
     let debs = debs(inputs, Part::Rest);
     let early: Vec<&File> = early_files(inputs).collect();
-    let mut key = package_key("layer packages 2", below, &debs);
-    for file in &early {
-        let head = format!("{} {:o}", file.path, file.mode);
-        key = key.part(head.as_bytes()).part(&file.content);
-    }
-    for user in &inputs.definition.users {
-        key = key.part(format!("{user:?}").as_bytes());
-    }
     let step = Step {
         name: "packages",
-        key: key.digest(),
+        key: inputs.plan.packages.key,
         store: inputs.store,
     };
     step.make(below, |root| {
         write_early(root, &early)?;
-        let debs = paths(inputs, &debs);
         match inputs.definition.base.essential {
             _ if debs.is_empty() => Ok(()),
             true => {
@@ -91,30 +79,11 @@ pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, La
     })
 }
 
-/// Which packages of the profile's set.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Base,
-    Rest,
-}
-
-fn debs(inputs: &Inputs<'_>, part: Part) -> Vec<Digest> {
-    let set = inputs.lock.set(&inputs.definition.profile.name);
-    set.filter(|package| package.base == (part == Part::Base))
-        .map(|package| package.sha256)
+fn debs(inputs: &Inputs<'_>, part: Part) -> Vec<PathBuf> {
+    let packages = inputs.lock.part(&inputs.definition.profile.name, part);
+    packages
+        .map(|package| inputs.store.blob(&package.sha256))
         .collect()
-}
-
-fn paths(inputs: &Inputs<'_>, debs: &[Digest]) -> Vec<PathBuf> {
-    debs.iter()
-        .map(|digest| inputs.store.blob(digest))
-        .collect()
-}
-
-fn package_key(step: &str, below: &[Layer], debs: &[Digest]) -> Key {
-    let key = Key::new(step).below(below).part(&EPOCH.to_le_bytes());
-    debs.iter()
-        .fold(key, |key, digest| key.part(digest.as_bytes()))
 }
 
 fn early_files<'a>(inputs: &Inputs<'a>) -> impl Iterator<Item = &'a File> {

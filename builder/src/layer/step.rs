@@ -1,4 +1,4 @@
-//! One layer as a step of the store: its key, and the directories it is made in.
+//! One layer as a step of the store: the directories it is made in.
 
 use std::{
     fs,
@@ -16,36 +16,6 @@ pub(super) const UPPER: &str = "upper";
 /// Directories of a step that are there while it is made.
 const WORK: &str = "work";
 const MERGED: &str = "merged";
-
-/// What a layer is made of, on its way to a digest.
-#[derive(Debug)]
-pub(super) struct Key(Vec<u8>);
-
-impl Key {
-    /// Starts with the name of the step and the version of the code that makes it.
-    pub(super) fn new(step: &str) -> Self {
-        Self(Vec::new()).part(step.as_bytes())
-    }
-
-    /// Adds an input; its length goes first, so that inputs cannot run into each other.
-    pub(super) fn part(mut self, bytes: &[u8]) -> Self {
-        self.0.extend((bytes.len() as u64).to_le_bytes());
-        self.0.extend(bytes);
-        self
-    }
-
-    /// Adds the layer below.
-    pub(super) fn below(self, layers: &[Layer]) -> Self {
-        match layers.last() {
-            Some(layer) => self.part(layer.key.as_bytes()),
-            None => self.part(b""),
-        }
-    }
-
-    pub(super) fn digest(&self) -> Digest {
-        Digest::of(&self.0)
-    }
-}
 
 /// A layer about to be made.
 #[derive(Debug)]
@@ -103,16 +73,4 @@ fn directory(step: &Path, name: &str) -> Result<PathBuf, LayerError> {
     let path = step.join(name);
     fs::create_dir(&path).map_err(LayerError::io("make the directory", &path))?;
     Ok(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn inputs_do_not_run_into_each_other() {
-        let joined = Key::new("a").part(b"bc").digest();
-        let split = Key::new("a").part(b"b").part(b"c").digest();
-        assert_ne!(joined, split);
-    }
 }

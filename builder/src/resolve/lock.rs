@@ -119,6 +119,15 @@ pub struct LockedPackage {
     pub base: bool,
 }
 
+/// Which packages of a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Those of the base layer: the closure of the Essential ones.
+    Base,
+    /// All others.
+    Rest,
+}
+
 /// First line of every lock.
 const HEADER: &str = "# Written by `bedplate lock`; do not edit.\n";
 
@@ -176,6 +185,12 @@ impl Lock {
         wanted
             .iter()
             .filter_map(|id| self.packages.iter().find(|package| package.id() == *id))
+    }
+
+    /// One part of the packages of a set, in its order.
+    pub fn part<'a>(&'a self, set: &str, part: Part) -> impl Iterator<Item = &'a LockedPackage> {
+        self.set(set)
+            .filter(move |package| package.base == (part == Part::Base))
     }
 }
 

@@ -9,8 +9,10 @@ use std::{
 
 use crate::packages::{Entry, tar, write_deb};
 use bedplate::{
-    definition::{self, Definition},
-    layer::{self, HostPrograms, Inputs, Rootfs},
+    definition::{self, Definition, SourceTree},
+    host::HostPrograms,
+    layer::{self, Inputs, Rootfs},
+    plan,
     resolve::lock::{Lock, LockedPackage},
     store::Store,
     tool::Tools,
@@ -167,14 +169,18 @@ impl Fixture {
     fn build(&self, image: &str) -> Rootfs {
         let definition = self.definition(image);
         let tools = Tools::assemble(&self.lock, "tools", &self.store).unwrap();
+        let trees = SourceTree::read(&definition).unwrap();
+        let host = HostPrograms {
+            init: b"init",
+            bedplatectl: b"ctl",
+            gpu_probe: b"gpu",
+        };
         let inputs = Inputs {
+            plan: &plan::plan(&definition, &self.lock, &host, &trees),
             definition: &definition,
+            trees: &trees,
             lock: &self.lock,
-            host: HostPrograms {
-                init: b"init",
-                bedplatectl: b"ctl",
-                gpu_probe: b"gpu",
-            },
+            host,
             tools: &tools,
             store: &self.store,
         };

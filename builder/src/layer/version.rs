@@ -1,0 +1,17 @@
+//! Versions of the code that makes each layer, a part of its key.
+//!
+//! Raise one whenever the same inputs make another layer; layers above follow by themselves. What
+//! all layers share (`unpack`, `tree`, `normalise`) raises [`BASE`] and [`KERNEL`].
+
+/// Of `base`.
+pub const BASE: u32 = 1;
+/// Of `packages`.
+pub const PACKAGES: u32 = 1;
+/// Of `kernel`.
+pub const KERNEL: u32 = 1;
+/// Of `app`.
+pub const APP: u32 = 1;
+/// Of `config`.
+pub const CONFIG: u32 = 1;
+/// Of `init`.
+pub const INIT: u32 = 1;

@@ -1,0 +1,193 @@
+//! Definition, lock and programs → the steps of a build and their keys.
+//!
+//! Pure: reads no file, no clock and no store; the same arguments give the same plan anywhere. A
+//! build executes exactly these steps: every key that it asks the store for comes from here.
+//! Trees of the definition are read before ([`SourceTree::read`]), once for plan and layers, so
+//! that a key always names the very bytes that a layer holds. Not here: what the store has, and
+//! printing (`cli`).
+
+mod compare;
+mod document;
+mod input;
+mod step;
+
+#[cfg(test)]
+mod tests;
+
+use std::iter;
+
+pub use compare::{Change, changes};
+pub use document::{Document, PlanError};
+pub use step::{Input, Step};
+
+use crate::{
+    definition::{Definition, SourceTree},
+    disk,
+    host::HostPrograms,
+    image,
+    layer::version,
+    resolve::{
+        lock::{Lock, Part},
+        tools,
+    },
+    tool,
+};
+
+/// The steps of one build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The programs that the build runs.
+    pub tools: Step,
+    /// The Essential packages.
+    pub base: Step,
+    /// All other packages.
+    pub packages: Step,
+    /// The kernel and its modules.
+    pub kernel: Step,
+    /// The trees of the definition.
+    pub app: Step,
+    /// Users, directories and files.
+    pub config: Step,
+    /// PID 1 and its document; its key covers the whole root.
+    pub init: Step,
+    /// The archive of each layer, the lowest first.
+    pub archives: Vec<Step>,
+    /// Root image, hash tree, UKI and disk.
+    pub disk: Step,
+}
+
+impl Plan {
+    /// All steps in the order in which they run.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        iter::once(&self.tools)
+            .chain(self.layers())
+            .chain(&self.archives)
+            .chain([&self.disk])
+    }
+
+    /// The steps that make layers, the lowest first.
+    fn layers(&self) -> [&Step; 6] {
+        let Self { base, packages, .. } = self;
+        let Self { kernel, app, .. } = self;
+        [base, packages, kernel, app, &self.config, &self.init]
+    }
+}
+
+/// Plans the build of a definition.
+///
+/// `trees` are those of the definition, in its order.
+pub fn plan(
+    definition: &Definition,
+    lock: &Lock,
+    host: &HostPrograms<'_>,
+    trees: &[SourceTree],
+) -> Plan {
+    let tools = tools(lock, tools::BUILD.name);
+    let base = base(definition, lock);
+    let packages = packages(definition, lock, &base);
+    let kernel = kernel(definition, lock);
+    let app = app(definition, trees, [&packages, &kernel]);
+    let config = config(definition, &app);
+    let init = init(definition, host, [&config, &tools]);
+    let disk = disk(definition, host, [&init, &kernel, &tools]);
+    let mut plan = Plan {
+        tools,
+        base,
+        packages,
+        kernel,
+        app,
+        config,
+        init,
+        archives: Vec::new(),
+        disk,
+    };
+    plan.archives = plan.layers().map(archive).into();
+    plan
+}
+
+/// The step that unpacks the set `set` of tools.
+pub fn tools(lock: &Lock, set: &str) -> Step {
+    let packages = lock.set(set).map(input::package);
+    Step::new("tools", tool::VERSION, packages.collect())
+}
+
+fn base(definition: &Definition, lock: &Lock) -> Step {
+    let packages = lock.part(&definition.profile.name, Part::Base);
+    let packages = packages.map(input::package);
+    let inputs = iter::once(essential(definition)).chain(packages);
+    Step::new("base", version::BASE, inputs.collect())
+}
+
+fn packages(definition: &Definition, lock: &Lock, base: &Step) -> Step {
+    let packages = lock.part(&definition.profile.name, Part::Rest);
+    let early = definition.files.iter().filter(|file| file.before_configure);
+    let inputs = [layer(base), essential(definition)]
+        .into_iter()
+        .chain(packages.map(input::package))
+        .chain(early.map(input::early_file))
+        .chain(input::users(definition));
+    Step::new("packages", version::PACKAGES, inputs.collect())
+}
+
+/// Made on its own, so that it outlives any change of the packages.
+fn kernel(definition: &Definition, lock: &Lock) -> Step {
+    let set = format!("kernel/{}", definition.profile.name);
+    let packages = lock.set(&set).map(input::package);
+    Step::new("kernel", version::KERNEL, packages.collect())
+}
+
+fn app(definition: &Definition, trees: &[SourceTree], below: [&Step; 2]) -> Step {
+    let inputs = below
+        .into_iter()
+        .map(layer)
+        .chain(input::users(definition))
+        .chain(trees.iter().map(input::tree));
+    Step::new("app", version::APP, inputs.collect())
+}
+
+fn config(definition: &Definition, app: &Step) -> Step {
+    let inputs = iter::once(layer(app))
+        .chain(input::users(definition))
+        .chain(input::directories(definition))
+        .chain(definition.files.iter().map(input::file));
+    Step::new("config", version::CONFIG, inputs.collect())
+}
+
+fn init(definition: &Definition, host: &HostPrograms<'_>, [config, tools]: [&Step; 2]) -> Step {
+    let inputs = [layer(config), tools.output("tools")]
+        .into_iter()
+        .chain(input::programs(host))
+        .chain(input::appliance(definition));
+    Step::new("init", version::INIT, inputs.collect())
+}
+
+fn archive(of: &Step) -> Step {
+    let name = format!("archive {}", of.name);
+    Step::new(name, image::VERSION, vec![layer(of)])
+}
+
+/// The tools make the root image, and the boot loader comes from them.
+fn disk(
+    definition: &Definition,
+    host: &HostPrograms<'_>,
+    [init, kernel, tools]: [&Step; 3],
+) -> Step {
+    let inputs = vec![
+        layer(init),
+        layer(kernel),
+        tools.output("tools"),
+        input::init(host),
+        input::image(definition),
+        input::value("disk layout", &definition.profile.disk),
+        input::value("kernel command line", &definition.profile.cmdline),
+    ];
+    Step::new("disk", disk::VERSION, inputs)
+}
+
+fn layer(step: &Step) -> Input {
+    step.output(&format!("layer {}", step.name))
+}
+
+fn essential(definition: &Definition) -> Input {
+    input::value("base.essential", &definition.base.essential)
+}

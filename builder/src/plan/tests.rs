@@ -1,0 +1,263 @@
+//! Which steps a change reaches.
+
+use std::{collections::BTreeMap, path::Path};
+
+use bedplate_contract::{Digest, SchemaVersion};
+
+use super::*;
+use crate::{
+    definition::{self, SourceContent, SourceEntry},
+    resolve::lock::LockedPackage,
+};
+
+const IMAGE: &str = r#"
+schema = 1
+
+[image]
+name = "tiny"
+version = "1.0.0"
+summary = "One service"
+
+[base]
+distribution = "debian"
+suite = "trixie"
+components = ["main"]
+essential = true
+packages = ["nginx"]
+
+[[user]]
+name = "app"
+uid = 800
+
+[[file]]
+path = "/etc/late"
+content = "late"
+
+[[file]]
+path = "/etc/early"
+content = "early"
+before_configure = true
+
+[[service]]
+name = "app"
+user = "app"
+run = ["/usr/bin/app"]
+
+[gate]
+deadline = "1m"
+stable_for = "1s"
+"#;
+
+/// All that a plan is made from.
+#[derive(Clone)]
+struct Inputs {
+    definition: Definition,
+    lock: Lock,
+    host: HostPrograms<'static>,
+    trees: Vec<SourceTree>,
+}
+
+impl Inputs {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("image.toml"), IMAGE).unwrap();
+        let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles");
+        let entry = SourceEntry {
+            path: "/srv/app/run".into(),
+            content: SourceContent::File {
+                bytes: b"run".into(),
+                mode: 0o755,
+            },
+        };
+        Self {
+            definition: definition::load(directory.path(), "min", &profiles).unwrap(),
+            lock: lock(),
+            host: HostPrograms {
+                init: b"init",
+                bedplatectl: b"ctl",
+                gpu_probe: b"gpu",
+            },
+            trees: vec![SourceTree {
+                path: "/srv/app".to_owned(),
+                owner: "app".to_owned(),
+                entries: vec![entry],
+            }],
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.definition, &self.lock, &self.host, &self.trees)
+    }
+
+    /// Replaces a package of the lock by another version.
+    fn update(&mut self, name: &str) {
+        let packages = &mut self.lock.packages;
+        let package = packages.iter_mut().find(|package| package.name == name);
+        let package = package.unwrap();
+        package.version = "2".to_owned();
+        package.sha256 = Digest::of(b"2");
+        let id = package.id();
+        for ids in self.lock.sets.values_mut() {
+            for old in ids.iter_mut().filter(|old| **old == format!("{name}=1")) {
+                old.clone_from(&id);
+            }
+        }
+    }
+}
+
+fn lock() -> Lock {
+    let package = |name: &str| LockedPackage {
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        architecture: "all".to_owned(),
+        archive: "debian".to_owned(),
+        path: format!("pool/{name}.deb"),
+        sha256: Digest::of(name.as_bytes()),
+        size: 1,
+        base: name == "libc6",
+    };
+    let names = ["libc6", "nginx", "linux", "erofs-utils"];
+    let set = |name: &str, packages: &[&str]| {
+        let ids = packages.iter().map(|package| format!("{package}=1"));
+        (name.to_owned(), ids.collect::<Vec<_>>())
+    };
+    Lock {
+        schema: SchemaVersion,
+        request: Digest::of(b"request"),
+        repositories: Vec::new(),
+        sets: BTreeMap::from([
+            set("min", &["libc6", "nginx"]),
+            set("kernel/min", &["linux"]),
+            set("tools", &["erofs-utils"]),
+        ]),
+        packages: names.map(package).into(),
+    }
+}
+
+/// The steps whose keys differ, without the archives, which follow their layers.
+fn changed(before: &Plan, after: &Plan) -> Vec<String> {
+    let differ = |(before, after): &(&Step, &Step)| before.key != after.key;
+    iter::zip(before.steps(), after.steps())
+        .filter(differ)
+        .map(|(_, step)| step.name.clone())
+        .filter(|name| !name.starts_with("archive "))
+        .collect()
+}
+
+#[test]
+fn the_same_inputs_give_the_same_plan() {
+    assert_eq!(Inputs::new().plan(), Inputs::new().plan());
+}
+
+#[test]
+fn a_change_reaches_what_is_derived_and_nothing_else() {
+    type Edit = fn(&mut Inputs);
+    let cases: [(&str, Edit, &[&str]); 15] = [
+        ("nothing", |_| {}, &[]),
+        (
+            "tools",
+            |i| i.update("erofs-utils"),
+            &["tools", "init", "disk"],
+        ),
+        (
+            "base package",
+            |i| i.update("libc6"),
+            &["base", "packages", "app", "config", "init", "disk"],
+        ),
+        (
+            "package",
+            |i| i.update("nginx"),
+            &["packages", "app", "config", "init", "disk"],
+        ),
+        (
+            "kernel",
+            |i| i.update("linux"),
+            &["kernel", "app", "config", "init", "disk"],
+        ),
+        (
+            "user",
+            |i| i.definition.users[0].uid = 801,
+            &["packages", "app", "config", "init", "disk"],
+        ),
+        (
+            "tree",
+            |i| i.trees[0].entries[0].content = SourceContent::Directory,
+            &["app", "config", "init", "disk"],
+        ),
+        (
+            "file",
+            |i| i.definition.files[0].content = b"other".into(),
+            &["config", "init", "disk"],
+        ),
+        (
+            "early file",
+            |i| i.definition.files[1].content = b"other".into(),
+            &["packages", "app", "config", "init", "disk"],
+        ),
+        (
+            "owner of an early file",
+            |i| i.definition.files[1].owner = "app".to_owned(),
+            &["config", "init", "disk"],
+        ),
+        (
+            "service",
+            |i| i.definition.services[0].essential ^= true,
+            &["init", "disk"],
+        ),
+        (
+            "version",
+            |i| i.definition.image.version = "1.0.1".to_owned(),
+            &["init", "disk"],
+        ),
+        ("program", |i| i.host.init = b"other", &["init", "disk"]),
+        (
+            "command line",
+            |i| i.definition.profile.cmdline.push("quiet".to_owned()),
+            &["disk"],
+        ),
+        (
+            "summary",
+            |i| i.definition.image.summary = "Another".to_owned(),
+            &[],
+        ),
+    ];
+    let before = Inputs::new();
+    for (what, edit, expected) in cases {
+        let mut after = before.clone();
+        edit(&mut after);
+        assert_eq!(changed(&before.plan(), &after.plan()), expected, "{what}");
+    }
+}
+
+#[test]
+fn an_archive_follows_its_layer() {
+    let plan = Inputs::new().plan();
+    let layers: Vec<&Step> = plan.layers().into();
+    assert_eq!(plan.archives.len(), layers.len());
+    for (layer, archive) in iter::zip(layers, &plan.archives) {
+        assert_eq!(archive.name, format!("archive {}", layer.name));
+        assert_eq!(archive.inputs[0].digest, layer.key);
+    }
+}
+
+#[test]
+fn names_are_there_once() {
+    for step in Inputs::new().plan().steps() {
+        let mut names: Vec<&str> = step.inputs.iter().map(|i| i.name.as_str()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{}", step.name);
+    }
+}
+
+#[test]
+fn a_document_is_read_back() {
+    let inputs = Inputs::new();
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(Document::load(directory.path()).unwrap(), None);
+    let document = Document::new(&inputs.definition, &inputs.plan());
+    document.save(directory.path()).unwrap();
+    let read = Document::load(directory.path()).unwrap();
+    assert_eq!(read, Some(document));
+}
