@@ -5,7 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
-    process::{Child, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
     time::{Duration, Instant},
@@ -165,6 +165,20 @@ impl Machine {
         let status = self.run.wait()?;
         ensure!(status.success(), "the run ended with {status}");
         Ok(())
+    }
+
+    /// Sends the run what Ctrl-C sends; returns how it ended and the rest of the console.
+    ///
+    /// # Errors
+    /// The signal cannot be sent, or the run cannot be waited for.
+    pub fn interrupt(mut self) -> Result<(ExitStatus, String)> {
+        let sent = Command::new("kill")
+            .args(["-INT", &self.run.id().to_string()])
+            .status()?;
+        ensure!(sent.success(), "`kill` ended with {sent}");
+        // The console closes when the run ends.
+        let rest: Vec<String> = self.console.iter().collect();
+        Ok((self.run.wait()?, rest.join("\n")))
     }
 
     fn tail(&self) -> String {

@@ -1,11 +1,12 @@
 //! Real boots, one behaviour a test: slot, counter and outcome are asserted after each boot.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::event::name;
 use bedplate_tests::{
     bedplate, esp,
+    machine::Machine,
     vm::{Boot, Vm},
 };
 
@@ -131,6 +132,25 @@ fn a_flipped_byte_in_the_root_is_refused_by_verity() -> Result<()> {
         boot.console.contains("is corrupted"),
         "verity said nothing:\n{}",
         boot.tail()
+    );
+    Ok(())
+}
+
+#[test]
+fn an_interrupted_run_powers_the_machine_off() -> Result<()> {
+    let vm = Vm::new("tests/images/lab")?;
+    let machine = Machine::healthy(&vm, 8080, Duration::from_secs(TIMEOUT_SECS.into()))?;
+    let (code, page) = machine.http("GET", "/boots", "")?;
+    ensure!(code == 200 && page == "boot\n", "{code} {page:?}");
+    let (status, console) = machine.interrupt()?;
+    ensure!(status.code() == Some(130), "the run ended with {status}");
+    ensure!(
+        console.contains("shutdown how=poweroff"),
+        "no orderly shutdown:\n{console}"
+    );
+    ensure!(
+        esp::entries(&vm.disk())? == ["lab_1.0.0.efi"],
+        "blessed before the interrupt"
     );
     Ok(())
 }
