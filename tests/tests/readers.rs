@@ -121,8 +121,8 @@ fn ukify_reads_the_uki_and_finds_the_root_hash() -> Result<()> {
     let artifacts = Artifacts::build(IMAGE)?;
     let sections = tool(&[
         "ukify",
-        "inspect",
         "--json=short",
+        "inspect",
         &artifacts.path(&artifacts.uki)?,
     ])?;
     let sections: serde_json::Value = serde_json::from_str(&sections)?;

@@ -82,7 +82,7 @@ fn services_start_in_the_order_of_their_requirements() -> Result<()> {
             .iter()
             .position(|e| e.name == event && e.field("name") == Some(service))
     };
-    let done = at(name::SERVICE_READY, "count").with_context(|| boot.tail())?;
+    let done = at(name::SERVICE_EXITED, "count").with_context(|| boot.tail())?;
     let started = at(name::SERVICE_STARTED, "web").with_context(|| boot.tail())?;
     ensure!(
         done < started,
