@@ -7,5 +7,8 @@ pub mod artifacts;
 pub mod bedplate;
 pub mod esp;
 pub mod hostile;
+// One server for the tests of all crates; the builder's cannot depend on this one.
 pub mod machine;
+#[path = "../../builder/tests/repository/server.rs"]
+pub mod mirror;
 pub mod vm;

@@ -18,8 +18,12 @@ const STALE: u8 = 3;
 
 /// Prints `error: …`, then `caused by: …` lines, to stderr.
 ///
-/// A cause whose text its parent shows already is not repeated.
+/// A cause whose text its parent shows already is not repeated; the problems of a definition say
+/// themselves that they are errors.
 pub fn print(error: &anyhow::Error) {
+    if let Some(problems) = error.downcast_ref::<DefinitionErrors>() {
+        return eprintln!("{problems}");
+    }
     eprintln!("error: {error}");
     let mut shown = error.to_string();
     for cause in error.chain().skip(1) {

@@ -32,13 +32,15 @@ pub enum UnpackError {
         source: io::Error,
     },
     /// Its data cannot be extracted.
-    #[error("cannot unpack the package `{}`", path.display())]
+    #[error("cannot unpack the package `{}` into `{}`", path.display(), root.display())]
     Extract {
         /// The .deb.
         path: PathBuf,
+        /// The tree.
+        root: PathBuf,
         /// The cause.
         #[source]
-        source: ExtractError,
+        source: Box<ExtractError>,
     },
     /// The directories of every root cannot be made.
     #[error("cannot make the skeleton of the root")]
@@ -73,7 +75,7 @@ pub fn unpack(debs: &[PathBuf], root: &Path) -> Result<(), UnpackError> {
     while !ready.is_empty() {
         let next = batches.next().unwrap_or(&[]);
         let (extracted, decompressed) =
-            rayon::join(|| extract_all(&ready, &tree), || decompress_all(next));
+            rayon::join(|| extract_all(&ready, &tree, root), || decompress_all(next));
         extracted?;
         ready = decompressed?;
     }
@@ -101,11 +103,12 @@ fn decompress(path: &Path) -> Result<Vec<u8>, UnpackError> {
     Ok(bytes)
 }
 
-fn extract_all(batch: &[Data<'_>], tree: &Tree) -> Result<(), UnpackError> {
+fn extract_all(batch: &[Data<'_>], tree: &Tree, root: &Path) -> Result<(), UnpackError> {
     for (path, data) in batch {
         extract(data.as_slice(), tree).map_err(|source| UnpackError::Extract {
             path: path.to_path_buf(),
-            source,
+            root: root.to_owned(),
+            source: source.into(),
         })?;
     }
     Ok(())

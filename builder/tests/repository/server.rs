@@ -122,10 +122,8 @@ impl Server {
     }
 
     fn content(&self, path: &str) -> Option<Vec<u8>> {
-        match path.strip_prefix("pool/") {
-            Some(name) => payload(name),
-            None => fs::read(self.root.join(path)).ok(),
-        }
+        let made = path.strip_prefix("pool/").and_then(payload);
+        made.or_else(|| fs::read(self.root.join(path)).ok())
     }
 }
 
