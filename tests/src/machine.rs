@@ -172,9 +172,9 @@ impl Machine {
     /// # Errors
     /// The signal cannot be sent, or the run cannot be waited for.
     pub fn interrupt(mut self) -> Result<(ExitStatus, String)> {
-        let sent = Command::new("kill")
-            .args(["-INT", &self.run.id().to_string()])
-            .status()?;
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let kill = format!("kill -INT {}", self.run.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status()?;
         ensure!(sent.success(), "`kill` ended with {sent}");
         // The console closes when the run ends.
         let rest: Vec<String> = self.console.iter().collect();
