@@ -59,19 +59,27 @@ fn begin(
     transcript: &mut Transcript,
 ) -> Result<Session, RunError> {
     let first = request.accelerator.first(&request.memory);
-    let mut session = Session::start(machine(request, files, tools, first), tools)?;
+    let machine = machine(request, files, tools, first);
     if first == Accelerator::Kvm && request.accelerator == Choice::Auto {
-        match session.first_event(transcript) {
-            Err(RecvTimeoutError::Timeout) => {
-                session.kill().map_err(RunError::Follow)?;
-                accelerator::disprove_kvm(&request.memory);
-                eprintln!("run: nothing booted with KVM in time; using TCG");
-                return Session::start(machine(request, files, tools, Accelerator::Tcg), tools);
-            }
-            proven_or_ended => session.early = proven_or_ended.ok(),
+        // Whatever QEMU has against KVM is no news: TCG is next.
+        let mut session = Session::start(&machine, tools, Stdio::null())?;
+        if session.proves_itself(transcript) {
+            return Ok(session);
         }
+        session.kill().map_err(RunError::Follow)?;
+        accelerator::disprove_kvm(&request.memory);
+        eprintln!("run: nothing booted with KVM in time; using TCG");
+        let accelerator = Accelerator::Tcg;
+        return Session::start(
+            &Machine {
+                accelerator,
+                ..machine
+            },
+            tools,
+            Stdio::inherit(),
+        );
     }
-    Ok(session)
+    Session::start(&machine, tools, Stdio::inherit())
 }
 
 fn machine(
@@ -102,15 +110,18 @@ struct Session {
 }
 
 impl Session {
-    fn start(machine: Machine, tools: &Tools) -> Result<Self, RunError> {
+    fn start(machine: &Machine, tools: &Tools, errors: Stdio) -> Result<Self, RunError> {
         let program = tools
             .command("qemu-system-x86_64")
             .map_err(RunError::Start)?;
         // A group of its own: a Ctrl-C on the terminal reaches us, and we power the guest off.
         let configure = |command: &mut Command| {
-            command.stdout(Stdio::piped()).process_group(0);
+            command
+                .stdout(Stdio::piped())
+                .stderr(errors)
+                .process_group(0);
         };
-        let tool = program.args(qemu::arguments(&machine));
+        let tool = program.args(qemu::arguments(machine));
         let mut child = tool.spawn(configure).map_err(RunError::Start)?;
         let serial = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into());
         let messages = serial.and_then(console::listen).map_err(RunError::Follow)?;
@@ -121,14 +132,22 @@ impl Session {
         })
     }
 
-    /// Shows lines until the first event, which is returned unshown, or another message.
-    fn first_event(&self, transcript: &mut Transcript) -> Result<Message, RecvTimeoutError> {
+    /// Shows lines until the first event of the guest, which is kept to be followed.
+    ///
+    /// False when none comes in time, or QEMU ends.
+    fn proves_itself(&mut self, transcript: &mut Transcript) -> bool {
         let deadline = Instant::now() + accelerator::PROOF;
         loop {
-            match receive(&self.messages, Some(deadline))? {
-                Message::Line(text) if Event::parse(&text).is_none() => transcript.line(&text),
-                other => return Ok(other),
-            };
+            match receive(&self.messages, Some(deadline)) {
+                Ok(Message::Line(text)) if Event::parse(&text).is_none() => {
+                    transcript.line(&text);
+                }
+                Ok(Message::Closed) | Err(_) => return false,
+                Ok(event_or_interrupt) => {
+                    self.early = Some(event_or_interrupt);
+                    return true;
+                }
+            }
         }
     }
 
