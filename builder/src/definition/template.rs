@@ -2,7 +2,10 @@
 //!
 //! Undefined names are errors: an empty string in a configuration file is found at boot, or never.
 
-use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
+use minijinja::{
+    Environment, Error, Output, State, UndefinedBehavior, Value, context, escape_formatter,
+    syntax::SyntaxConfig, value::ValueKind,
+};
 
 /// What `{{ … }}` may name.
 #[derive(Debug, Clone)]
@@ -54,14 +57,23 @@ impl Scope {
 }
 
 /// Blocks that stand alone on a line leave no line behind.
-fn engine() -> Result<Environment<'static>, minijinja::Error> {
+fn engine() -> Result<Environment<'static>, Error> {
     let mut syntax = SyntaxConfig::builder();
     syntax.keep_trailing_newline(true);
     syntax.trim_blocks(true).lstrip_blocks(true);
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_syntax(syntax.build()?);
+    engine.set_formatter(format);
     Ok(engine)
+}
+
+/// Booleans are written as TOML and most configuration files have them; the engine's are Python's.
+fn format(output: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.kind() {
+        ValueKind::Bool => Ok(write!(output, "{}", value.is_true())?),
+        _ => escape_formatter(output, state, value),
+    }
 }
 
 /// A scalar as templates see it: `true` and `4`, not `"true"` and `"4"`, for `{% if "false" %}` would be taken.
@@ -94,6 +106,14 @@ impl From<minijinja::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scalars_are_written_as_toml_has_them() {
+        let values = context! { on => typed("true"), four => typed("4"), size => typed("4GB") };
+        let scope = Scope::new(context! {}, context! { values => values });
+        let text = "{{ profile.values.on }} {{ profile.values.four }} {{ profile.values.size }}";
+        assert_eq!(scope.render(text), Ok("true 4 4GB".to_owned()));
+    }
 
     #[test]
     fn undefined_names_are_errors() {
