@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -51,8 +51,7 @@ fn after_an_interruption_a_build_is_as_any_other() -> Result<()> {
 
 /// Starts a build, and ends it by `signal` as soon as it says that `stage` is done.
 fn interrupt(case: &Case, stage: &str, signal: Signal, target: Target) -> Result<()> {
-    let mut child = case
-        .command(&BUILD)?
+    let mut child = interruptible(&case.command(&BUILD)?)
         .process_group(0)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -69,6 +68,26 @@ fn interrupt(case: &Case, stage: &str, signal: Signal, target: Target) -> Result
     let status = child.wait()?;
     ensure!(status.code().is_none(), "ended with {status}: {said}{rest}");
     Ok(())
+}
+
+/// The same command with the default effect of `SIGINT`: a shell that starts tests in the
+/// background makes all of them ignore it (env(1), coreutils 8.31).
+fn interruptible(command: &Command) -> Command {
+    let mut wrapped = Command::new("env");
+    wrapped
+        .arg("--default-signal=INT")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        wrapped.current_dir(directory);
+    }
+    wrapped
 }
 
 fn id(child: &Child) -> Result<Pid> {
