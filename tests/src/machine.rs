@@ -43,7 +43,11 @@ impl Machine {
         Ok(machine)
     }
 
-    fn start(vm: &Vm, guest: u16) -> Result<Self> {
+    /// Boots `vm` with `guest` forwarded, and returns at once.
+    ///
+    /// # Errors
+    /// `bedplate run` cannot be started.
+    pub fn start(vm: &Vm, guest: u16) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let control = vm.path("control.sock");
         let mut run = bedplate::command()?

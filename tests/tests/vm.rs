@@ -3,7 +3,10 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use bedplate_contract::event::name;
+use bedplate_contract::{
+    control::{BootState, Reply, Request},
+    event::name,
+};
 use bedplate_tests::{
     bedplate, esp,
     machine::Machine,
@@ -113,6 +116,52 @@ fn a_service_that_never_gets_ready_fails_the_gate() -> Result<()> {
     ensure!(
         entries == ["never-ready_1.0.0+0-1.efi"],
         "the entry is marked bad: {entries:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_failed_gate_leaves_a_report_and_a_reachable_machine() -> Result<()> {
+    let vm = Vm::new("tests/images/never-ready")?;
+    let mut machine = Machine::start(&vm, 8080)?;
+    machine.wait_for(name::GATE_FAILED, Duration::from_secs(TIMEOUT_SECS.into()))?;
+    ensure!(
+        machine.status()?.boot == BootState::Degraded,
+        "nothing else can boot"
+    );
+    check_report(&machine)?;
+    machine.power_off()?;
+
+    // The entry is bad, and still the only one: it boots, fails again, and does not loop.
+    let mut machine = Machine::start(&vm, 8080)?;
+    machine.wait_for(name::GATE_FAILED, Duration::from_secs(TIMEOUT_SECS.into()))?;
+    ensure!(
+        machine.status()?.boot == BootState::Degraded,
+        "the second boot is degraded too"
+    );
+    machine.power_off()
+}
+
+fn check_report(machine: &Machine) -> Result<()> {
+    let Reply::Reports { reports } = machine.ask(&Request::Report)? else {
+        anyhow::bail!("expected reports")
+    };
+    let report = reports.first().context("a report")?;
+    ensure!(
+        report.outcome == "gate-failed" || report.outcome == "degraded",
+        "{report:?}"
+    );
+    let reason = report.reason.as_deref().unwrap_or_default();
+    ensure!(
+        reason.contains("stuck"),
+        "the report does not name `stuck`: {report:?}"
+    );
+    ensure!(
+        report
+            .services
+            .iter()
+            .any(|service| service.name == "stuck"),
+        "{report:?}"
     );
     Ok(())
 }
