@@ -95,7 +95,15 @@ impl<'a> Bench<'a> {
     }
 
     fn boot(&self) -> Result<()> {
-        let until = ["--until", "healthy", "--timeout", "900", "--story"];
+        let until = [
+            "--until",
+            "healthy",
+            "--timeout",
+            "900",
+            "--story",
+            "--accelerator",
+            "tcg",
+        ];
         succeed(self.bedplate("run").args(until))
     }
 
