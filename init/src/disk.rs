@@ -30,6 +30,14 @@ impl Slot {
     /// Both, A first.
     pub const BOTH: [Self; 2] = [Self::A, Self::B];
 
+    /// The other half.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+
     /// `a` or `b`.
     pub const fn letter(self) -> &'static str {
         match self {
@@ -230,5 +238,6 @@ mod tests {
         assert_eq!(Slot::B.verity().label, "slot-b-verity");
         assert_eq!(serde_json::to_string(&Slot::B).unwrap(), "\"b\"");
         assert_eq!(Slot::B.letter(), "b");
+        assert_eq!(Slot::BOTH.map(Slot::other), [Slot::B, Slot::A]);
     }
 }

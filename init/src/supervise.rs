@@ -260,6 +260,12 @@ impl Supervisor {
                     None
                 }
             },
+            Request::Upgrade { .. }
+            | Request::Rollback
+            | Request::Rescan
+            | Request::Forgive { .. } => Some(Reply::Refused {
+                reason: "this version of `init` does not upgrade".to_owned(),
+            }),
             Request::Poweroff => self.go_down(client, self.place.off()),
             Request::Reboot => self.go_down(client, self.place.again()),
         }
@@ -301,6 +307,8 @@ impl Supervisor {
             profile: appliance.profile.clone(),
             slot: ground.slot(),
             entry: ground.entry_name(),
+            slots: Vec::new(),
+            quarantine: Vec::new(),
             boot: self.state.boot(),
             uptime_ms: self.host.now(),
             init_rss_kib: resident_kib(),

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Digest, meta::Quarantined};
+
 /// Longest request line in bytes; a longer one is refused and the connection closed.
 pub const MAX_REQUEST: usize = 4096;
 
@@ -35,6 +37,38 @@ pub enum Request {
     Poweroff,
     /// Stops everything in order and reboots.
     Reboot,
+    /// Runs `bedplatectl upgrade`; answered when that has ended: done, or refused with its words.
+    Upgrade {
+        /// Directory, file or URL as the machine sees it; absent: the image's own source.
+        source: Option<String>,
+        /// What is done.
+        step: UpgradeStep,
+        /// Takes a quarantined version too.
+        force: bool,
+    },
+    /// Takes the tries of the running version away and reboots into the other, blessed one.
+    Rollback,
+    /// Reads again what slots and entries hold, after whoever wrote them.
+    Rescan,
+    /// Takes a version out of quarantine.
+    Forgive {
+        /// Root hash.
+        root: Digest,
+    },
+}
+
+/// What an upgrade does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpgradeStep {
+    /// Stages the bundle and reboots into it.
+    All,
+    /// Writes the bundle to the inactive slot; the next boot tries it.
+    Stage,
+    /// Reboots into what is staged.
+    Apply,
+    /// Takes back what is staged or half written.
+    Cancel,
 }
 
 /// What PID 1 answers.
@@ -75,6 +109,12 @@ pub struct Status {
     pub slot: Option<String>,
     /// Loader entry as it is named now; absent in a container.
     pub entry: Option<String>,
+    /// Both slots, A first; none in a container.
+    #[serde(default)]
+    pub slots: Vec<SlotStatus>,
+    /// Versions that failed here and are not taken again, the latest last.
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
     /// Where the boot stands.
     pub boot: BootState,
     /// Milliseconds since the kernel started.
@@ -105,6 +145,37 @@ pub enum BootState {
     Degraded,
     /// Going down.
     Stopping,
+}
+
+/// One slot as it was when it was last looked at: at boot, and after each rescan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotStatus {
+    /// `a` or `b`.
+    pub slot: String,
+    /// Whether the running root is in it.
+    pub active: bool,
+    /// Root hash of its tree; absent in an empty slot.
+    pub root_hash: Option<Digest>,
+    /// Loader entry that starts it; absent: the loader does not know it.
+    pub entry: Option<String>,
+    /// Version that the entry names.
+    pub version: Option<String>,
+    /// What the loader makes of it.
+    pub state: SlotState,
+}
+
+/// What the loader makes of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SlotState {
+    /// No entry starts it.
+    Empty,
+    /// It has tries left, and the next boot of the newest such version is one of them.
+    Trial,
+    /// It passed its gate.
+    Blessed,
+    /// It has no tries left.
+    Bad,
 }
 
 /// One service as it is now.
@@ -145,7 +216,7 @@ pub struct BootReport {
     pub entry: String,
     /// Root hash, hex.
     pub root_hash: String,
-    /// `blessed`, `gate-failed` or `degraded`.
+    /// `blessed`, `gate-failed`, `degraded`, `crashed`, `rolled-back` or `stopped`.
     pub outcome: String,
     /// Why, for a bad outcome: names the services.
     pub reason: Option<String>,
@@ -180,6 +251,16 @@ mod tests {
             ),
             (r#"{"request":"poweroff"}"#, Request::Poweroff),
             (r#"{"request":"reboot"}"#, Request::Reboot),
+            (r#"{"request":"rollback"}"#, Request::Rollback),
+            (r#"{"request":"rescan"}"#, Request::Rescan),
+            (
+                r#"{"request":"upgrade","source":"/dev/vdb","step":"stage","force":false}"#,
+                Request::Upgrade {
+                    source: Some("/dev/vdb".to_owned()),
+                    step: UpgradeStep::Stage,
+                    force: false,
+                },
+            ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);

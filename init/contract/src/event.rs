@@ -43,6 +43,12 @@ pub mod name {
     pub const MARKED_BAD: &str = "boot.bad";
     /// No other slot can boot: the machine stays as it is: `reason`.
     pub const DEGRADED: &str = "boot.degraded";
+    /// A version failed and is not taken again unless forced: `version`, `reason`.
+    pub const QUARANTINED: &str = "version.quarantined";
+    /// An upgrade goes on: `text`.
+    pub const UPGRADE: &str = "upgrade";
+    /// An upgrade ended: `outcome` is `done` or `refused`, `reason`.
+    pub const UPGRADE_ENDED: &str = "upgrade.ended";
     /// The machine goes down: `how` is `reboot`, `poweroff` or `halt`.
     pub const SHUTDOWN: &str = "shutdown";
     /// A line of a service's output: `name`, `text`.

@@ -66,6 +66,10 @@ pub const ENTRIES: &str = "EFI/Linux";
 pub const INIT: &str = "/usr/lib/bedplate/init";
 /// The [`crate::Appliance`] document.
 pub const APPLIANCE: &str = "/usr/lib/bedplate/appliance.json";
+/// Keys that the host trusts, as `contract::trust` (feature `trust`) has them.
+pub const TRUST: &str = "/usr/lib/bedplate/trust.json";
+/// The host command line.
+pub const BEDPLATECTL: &str = "/usr/bin/bedplatectl";
 /// The GPU reader; absent from images whose profile asks for no GPU.
 pub const GPU_PROBE: &str = "/usr/lib/bedplate/gpu-probe";
 /// A tree of its own (loader, libraries, `usr/sbin/mkfs.xfs`, `xfs_repair`) for the state partition,
@@ -88,6 +92,8 @@ pub const LOGS_DIR: &str = "/state/logs";
 ///
 /// The service's own directory is in its environment as `CREDENTIALS_DIRECTORY`.
 pub const RUN_SECRETS_DIR: &str = "/run/bedplate/secrets";
+/// Locked by whoever writes the inactive slot or the ESP, so that two upgrades never meet.
+pub const UPGRADE_LOCK: &str = "/run/bedplate/upgrade.lock";
 /// The control socket; root by peer credentials.
 pub const CONTROL_SOCKET: &str = "/run/bedplate/control.sock";
 /// Name of the virtio-serial port over which a hypervisor may speak the control protocol.

@@ -7,20 +7,30 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod bundle;
 pub mod cmdline;
 pub mod control;
 pub mod digest;
 pub mod entry;
 pub mod event;
+pub mod frames;
 pub mod gpt;
 pub mod gpu;
 pub mod layout;
 pub mod meta;
+pub mod oci;
 pub mod schema;
 pub mod service;
+#[cfg(feature = "trust")]
+pub mod signature;
+#[cfg(feature = "trust")]
+pub mod trust;
 pub mod verity;
+#[cfg(feature = "trust")]
+pub mod version;
 
 pub use appliance::Appliance;
+pub use bundle::BundleManifest;
 pub use digest::Digest;
 pub use entry::EntryName;
 pub use schema::SchemaVersion;

@@ -38,6 +38,10 @@ pub const REPORTS: u64 = (layout::META_SIZE - REPORTS_OFFSET) / REPORT_SIZE as u
 
 /// Root hashes that the record remembers: the two slots and the last six that they held.
 pub const BOOTS: usize = 8;
+/// Versions that stay quarantined; the oldest is forgotten for a ninth.
+pub const QUARANTINE: usize = 8;
+/// Bytes of a version that the record keeps, so that it always fits its frame.
+const VERSION: usize = 64;
 
 const RECORD_MAGIC: &[u8; 8] = b"BdpMeta1";
 const REPORT_MAGIC: &[u8; 8] = b"BdpRept1";
@@ -53,6 +57,21 @@ pub struct BootRecord {
     pub blessed: Option<Digest>,
     /// What was booted, last boot last; at most [`BOOTS`].
     pub boots: Vec<Boots>,
+    /// Versions that failed on this machine, the latest last; at most [`QUARANTINE`].
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
+}
+
+/// A version that is not taken again unless it is forced.
+///
+/// The root hash covers the appliance document and with it the version, so that one root is one
+/// version, whatever bundle it came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Root hash.
+    pub root: Digest,
+    /// Version, for people.
+    pub version: String,
 }
 
 /// The boots of one root.
@@ -78,6 +97,15 @@ pub enum Outcome {
     GateFailed,
     /// The gate failed and nothing else could boot.
     Degraded,
+    /// No boot of it reached its gate, and its tries are spent: panics, hangs, resets.
+    Crashed,
+    /// An operator went back to the other version.
+    RolledBack,
+    /// The machine was shut down in order before the gate had decided.
+    Stopped,
+    /// A word of a later version of `init`.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What does not fit in its frame.
@@ -131,17 +159,42 @@ impl BootRecord {
         attempts
     }
 
-    /// Notes how the boot of `root` ended; blessing also forgets its attempts.
+    /// Notes how the boot of `root` ended; blessing also forgets its attempts and its quarantine.
     pub fn finish(&mut self, root: Digest, outcome: Outcome) {
         for boots in self.boots.iter_mut().filter(|boots| boots.root == root) {
             boots.outcome = outcome;
-            if outcome == Outcome::Blessed {
-                boots.attempts = 0;
+            match outcome {
+                Outcome::Blessed => boots.attempts = 0,
+                // A boot that was cut short on purpose says nothing against the version.
+                Outcome::Stopped => boots.attempts = boots.attempts.saturating_sub(1),
+                _ => {}
             }
         }
         if outcome == Outcome::Blessed {
             self.blessed = Some(root);
+            self.forgive(&root);
         }
+    }
+
+    /// Keeps `root` from being taken again.
+    pub fn quarantine(&mut self, root: Digest, version: &str) {
+        self.forgive(&root);
+        self.quarantine.push(Quarantined {
+            root,
+            version: version.chars().take(VERSION).collect(),
+        });
+        let excess = self.quarantine.len().saturating_sub(QUARANTINE);
+        self.quarantine.drain(..excess);
+    }
+
+    /// Lets `root` be taken again, with nothing held against it.
+    pub fn forgive(&mut self, root: &Digest) {
+        self.quarantine.retain(|version| version.root != *root);
+    }
+
+    /// Whether `root` has failed here.
+    pub fn is_quarantined(&self, root: &Digest) -> bool {
+        self.quarantine.iter().any(|version| version.root == *root)
     }
 }
 
@@ -257,6 +310,10 @@ mod tests {
             boots.attempts = u32::MAX;
             boots.outcome = Outcome::GateFailed;
         });
+        for number in 0..20 {
+            largest.value.quarantine(root(number), &"9".repeat(200));
+        }
+        assert_eq!(largest.value.quarantine.len(), QUARANTINE);
         assert_eq!(encode_record(&largest).unwrap().len(), RECORD_SIZE);
     }
 
@@ -274,6 +331,40 @@ mod tests {
         record.finish(root(2), Outcome::GateFailed);
         assert_eq!(record.blessed, Some(root(1)));
         assert_eq!(record.boots_of(&root(2)).unwrap().attempts, 2);
+    }
+
+    #[test]
+    fn a_failed_version_stays_quarantined_until_it_is_forgiven_or_blessed() {
+        let mut record = BootRecord::default();
+        record.quarantine(root(1), "1.0.1");
+        record.quarantine(root(1), "1.0.1");
+        record.quarantine(root(2), "1.0.2");
+        assert_eq!(record.quarantine.len(), 2);
+        record.forgive(&root(1));
+        assert!(!record.is_quarantined(&root(1)) && record.is_quarantined(&root(2)));
+        record.begin(root(2));
+        record.finish(root(2), Outcome::Blessed);
+        assert!(!record.is_quarantined(&root(2)));
+    }
+
+    #[test]
+    fn a_boot_that_was_stopped_is_not_held_against_its_version() {
+        let mut record = BootRecord::default();
+        record.begin(root(1));
+        record.finish(root(1), Outcome::Stopped);
+        assert_eq!(record.begin(root(1)), 1);
+    }
+
+    /// Older and newer versions of `init` share the record.
+    #[test]
+    fn records_of_other_versions_are_read() {
+        let older = r#"{"schema":1,"blessed":null,"boots":[]}"#;
+        assert_eq!(
+            serde_json::from_str::<BootRecord>(older).unwrap(),
+            BootRecord::default()
+        );
+        let newer = serde_json::from_str::<Outcome>("\"melted\"").unwrap();
+        assert_eq!(newer, Outcome::Unknown);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub fn healthy() -> Status {
         profile: "min".to_owned(),
         slot: Some("a".to_owned()),
         entry: Some("justnews_4.0.1.efi".to_owned()),
+        slots: vec![],
+        quarantine: vec![],
         boot: BootState::Healthy,
         uptime_ms: 3_725_000,
         init_rss_kib: 2987,
