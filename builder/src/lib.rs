@@ -18,4 +18,5 @@ pub mod resolve;
 pub mod run;
 pub mod sparse;
 pub mod store;
+pub mod stream;
 pub mod tool;
