@@ -16,6 +16,7 @@ pub mod plan;
 pub mod privilege;
 pub mod resolve;
 pub mod run;
+pub mod sign;
 pub mod sparse;
 pub mod store;
 pub mod stream;

@@ -7,6 +7,7 @@ use crate::{
     disk::DiskError,
     pipeline::BuildError,
     resolve::{ErrorClass, ResolveError},
+    sign::file::KeyFileError,
 };
 
 /// Everything else.
@@ -44,7 +45,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 }
 
 fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<DefinitionErrors>() {
+    if cause.is::<DefinitionErrors>() || cause.is::<KeyFileError>() {
         return Some(DEFINITION);
     }
     // A transparent error is not in the chain of what it is wrapped in.

@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod error;
 mod image;
+mod key;
 mod lock;
 mod plan;
 mod run;
@@ -38,6 +39,8 @@ enum Verb {
     Build(build::Arguments),
     /// Boots the built disk in QEMU and tells how the boot ends.
     Run(run::Arguments),
+    /// Makes keys that sign.
+    Key(key::Arguments),
     /// Runs a program of the tools root, such as `veritysetup` or `skopeo`.
     Tool(tool::Arguments),
     /// Shows or prunes the store.
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Key(arguments) => key::run(&arguments),
         Verb::Tool(arguments) => tool::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments),
     };
