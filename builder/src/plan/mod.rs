@@ -157,7 +157,8 @@ fn init(definition: &Definition, host: &HostPrograms<'_>, [config, tools]: [&Ste
     let inputs = [layer(config), tools.output("tools")]
         .into_iter()
         .chain(input::programs(host))
-        .chain(input::appliance(definition));
+        .chain(input::appliance(definition))
+        .chain([input::trust(definition)]);
     Step::new("init", version::INIT, inputs.collect())
 }
 
