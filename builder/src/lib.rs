@@ -11,6 +11,7 @@ pub mod disk;
 pub mod host;
 pub mod image;
 pub mod layer;
+pub mod oci;
 pub mod pipeline;
 pub mod plan;
 pub mod privilege;
