@@ -10,6 +10,11 @@ use crate::{
     sign::file::KeyFileError,
 };
 
+/// Arguments that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
 /// Everything else.
 const FAILURE: u8 = 1;
 /// Wrong usage or definition.
@@ -45,7 +50,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 }
 
 fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<DefinitionErrors>() || cause.is::<KeyFileError>() {
+    if cause.is::<DefinitionErrors>() || cause.is::<KeyFileError>() || cause.is::<Usage>() {
         return Some(DEFINITION);
     }
     // A transparent error is not in the chain of what it is wrapped in.

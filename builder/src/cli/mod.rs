@@ -3,6 +3,7 @@
 //! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage or definition,
 //! 3 lock out of date; `run` adds its outcomes (see [`run`]).
 
+mod attach;
 mod build;
 mod cache;
 mod check;
@@ -12,6 +13,7 @@ mod key;
 mod lock;
 mod plan;
 mod run;
+mod sign;
 mod source;
 mod tool;
 
@@ -35,12 +37,16 @@ enum Verb {
     Lock(lock::Arguments),
     /// Shows what a build would do, and why.
     Plan(plan::Arguments),
-    /// Builds OCI image, verity root, UKI and disk.
+    /// Builds OCI image, verity root, UKI, disk and bundle.
     Build(build::Arguments),
     /// Boots the built disk in QEMU and tells how the boot ends.
     Run(run::Arguments),
     /// Makes keys that sign.
     Key(key::Arguments),
+    /// Answers a sign request with a key; needs nothing else of the build.
+    Sign(sign::Arguments),
+    /// Puts answers to a sign request into the build, without building again.
+    Attach(attach::Arguments),
     /// Runs a program of the tools root, such as `veritysetup` or `skopeo`.
     Tool(tool::Arguments),
     /// Shows or prunes the store.
@@ -56,6 +62,8 @@ pub fn main() -> ExitCode {
         Verb::Build(arguments) => build::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
+        Verb::Sign(arguments) => sign::run(&arguments),
+        Verb::Attach(arguments) => attach::run(&arguments),
         Verb::Tool(arguments) => tool::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments),
     };

@@ -9,7 +9,10 @@ use oci_spec::image::{
 };
 
 use super::{ImageError, ImageLayer};
-use crate::oci::{self, LayoutDirectory, OciError};
+use crate::{
+    oci::{self, LayoutDirectory, OciError},
+    sign::cosign,
+};
 
 /// When every image was made, in RFC 3339: [`crate::layer::EPOCH`].
 const CREATED: &str = "2025-01-01T00:00:00Z";
@@ -69,9 +72,15 @@ pub fn write_layout(
     Ok(OciImage { manifest })
 }
 
-/// The tag by which skopeo and umoci name the image: `oci:DIR:VERSION`.
+/// The tag by which skopeo and umoci name the image, and the kind by which cosign finds it.
 fn names(facts: &ImageFacts) -> HashMap<String, String> {
-    [(oci::REFERENCE.to_owned(), facts.version.clone())].into()
+    let pairs = [
+        (oci::REFERENCE, facts.version.as_str()),
+        (cosign::KIND, cosign::IMAGE),
+    ];
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn configuration(
