@@ -12,10 +12,12 @@ mod image;
 mod key;
 mod lock;
 mod plan;
+mod publish;
 mod run;
 mod sign;
 mod source;
 mod tool;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,10 @@ enum Verb {
     Sign(sign::Arguments),
     /// Puts answers to a sign request into the build, without building again.
     Attach(attach::Arguments),
+    /// Checks signatures, digests and the root hash of bundles and image.
+    Verify(verify::Arguments),
+    /// Puts signed bundles into a tree or a file from which hosts upgrade.
+    Publish(publish::Arguments),
     /// Runs a program of the tools root, such as `veritysetup` or `skopeo`.
     Tool(tool::Arguments),
     /// Shows or prunes the store.
@@ -64,6 +70,8 @@ pub fn main() -> ExitCode {
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Sign(arguments) => sign::run(&arguments),
         Verb::Attach(arguments) => attach::run(&arguments),
+        Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Publish(arguments) => publish::run(&arguments),
         Verb::Tool(arguments) => tool::run(&arguments),
         Verb::Cache(arguments) => cache::run(&arguments),
     };
