@@ -5,17 +5,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bundle;
 pub mod cli;
 pub mod definition;
 pub mod disk;
 pub mod host;
 pub mod image;
 pub mod layer;
+pub mod oci;
 pub mod pipeline;
 pub mod plan;
 pub mod privilege;
+pub mod publish;
 pub mod resolve;
 pub mod run;
+pub mod sign;
 pub mod sparse;
 pub mod store;
+pub mod stream;
 pub mod tool;
+pub mod verify;

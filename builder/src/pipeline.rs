@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    bundle::{self, BundleError, BundleRequest},
     definition::{Definition, SourceTree, TreeReadError},
     disk::{self, Artifacts, DiskError, DiskRequest},
     host,
@@ -13,12 +14,11 @@ use crate::{
     layer::{self, Inputs, LayerError, Rootfs},
     plan::{self, Document, Plan, PlanError, Step},
     resolve::{self, Lock, ResolveError, Sources, tools},
+    sign::{self, BUNDLE, OCI, SignError, SignRequest},
     store::{self, Scratch, Store, StoreError},
     tool::{ToolError, Tools},
 };
 
-/// Directory of the OCI layout in an output directory.
-const OCI: &str = "oci";
 /// What the names of outputs start with that are not there yet, or not any more.
 const FRESH: &str = ".new-";
 const OLD: &str = ".old-";
@@ -47,6 +47,12 @@ pub enum BuildError {
     /// Disk.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// Bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Sign request, and the answers of before.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,6 +76,8 @@ pub struct Build {
     pub artifacts: Artifacts,
     /// The image.
     pub image: OciImage,
+    /// What is to be signed of it.
+    pub request: SignRequest,
     /// The layers, lowest first.
     pub layers: Vec<ImageLayer>,
 }
@@ -140,14 +148,21 @@ pub fn build(
     done("layers");
     let layers = pack(&planned.plan, &rootfs, store)?;
     done("image");
-    let step = make_disk(&planned, &rootfs, &tools, store)?;
+    let disk = make_disk(&planned, &rootfs, &tools, store)?;
     done("disk");
-    let image = publish(&step, &layers, &planned, out)?;
-    let artifacts = Artifacts::load(out)?;
+    let bundle = make_bundle(&planned, &disk, store)?;
+    done("bundle");
+    let made = Made {
+        disk: &disk,
+        bundle: &bundle,
+        layers: &layers,
+    };
+    let image = publish(&made, &planned, out, done)?;
     Ok(Build {
         directory: out.to_owned(),
-        artifacts,
+        artifacts: Artifacts::load(out)?,
         image,
+        request: SignRequest::load(out)?,
         layers,
     })
 }
@@ -192,12 +207,41 @@ fn make_disk(
     })
 }
 
+fn make_bundle(planned: &Planned<'_>, disk: &Path, store: &Store) -> Result<PathBuf, BuildError> {
+    let key = &planned.plan.bundle.key;
+    let facts = facts(planned.definition);
+    let request = BundleRequest {
+        facts: &facts,
+        update: &planned.definition.update,
+        disk,
+    };
+    store.realize::<BuildError>(key, |step| Ok(bundle::build(&request, step)?))
+}
+
+fn facts(definition: &Definition) -> ImageFacts {
+    ImageFacts {
+        name: definition.image.name.clone(),
+        version: definition.image.version.clone(),
+        profile: definition.profile.name.clone(),
+        summary: definition.image.summary.clone(),
+    }
+}
+
+/// The outputs of the last steps.
+struct Made<'a> {
+    disk: &'a Path,
+    bundle: &'a Path,
+    layers: &'a [ImageLayer],
+}
+
 /// Replaces `out` by links to the artifacts: all of them or none.
+///
+/// Signatures of before are taken over where they still answer what is to be signed.
 fn publish(
-    step: &Path,
-    layers: &[ImageLayer],
+    made: &Made<'_>,
     planned: &Planned<'_>,
     out: &Path,
+    done: Observer<'_>,
 ) -> Result<OciImage, BuildError> {
     let failed = |source| BuildError::Output {
         path: out.to_owned(),
@@ -209,28 +253,50 @@ fn publish(
         store::sweep(parent, prefix).map_err(failed)?;
     }
     let fresh = Scratch::new_in(parent, FRESH).map_err(failed)?;
-    let oci = fresh.path().join(OCI);
-    fs::create_dir(&oci).map_err(failed)?;
-    let definition = planned.definition;
-    let facts = ImageFacts {
-        name: definition.image.name.clone(),
-        version: definition.image.version.clone(),
-        profile: definition.profile.name.clone(),
-        summary: definition.image.summary.clone(),
-    };
-    let image = image::write_layout(layers, &facts, &oci)?;
+    let image = write_layouts(made, planned.definition, fresh.path())?;
     planned.document().save(fresh.path())?;
-    link_all(step, fresh.path()).map_err(failed)?;
+    link_all(made.disk, fresh.path()).map_err(failed)?;
+    SignRequest::of(fresh.path())?.save(fresh.path())?;
+    let kept = sign::keep(out, fresh.path())?;
     replace(fresh, out).map_err(failed)?;
+    report(&kept, done);
     Ok(image)
 }
 
+fn write_layouts(
+    made: &Made<'_>,
+    definition: &Definition,
+    to: &Path,
+) -> Result<OciImage, BuildError> {
+    let [oci, bundle] = [OCI, BUNDLE].map(|name| to.join(name));
+    let failed = |source| BuildError::Output {
+        path: to.to_owned(),
+        source,
+    };
+    fs::create_dir(&oci).map_err(failed)?;
+    link_all(made.bundle, &bundle).map_err(failed)?;
+    Ok(image::write_layout(made.layers, &facts(definition), &oci)?)
+}
+
+fn report(kept: &sign::Kept, done: Observer<'_>) {
+    for name in &kept.kept {
+        done(&format!("{name} kept"));
+    }
+    for (name, reason) in &kept.dropped {
+        done(&format!("{name} dropped: {reason}"));
+    }
+}
+
+/// Links every file below `from` to the same place below `to`, which is made when absent.
 fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            link_all(&entry.path(), &target)?;
         // The store may be on another file system.
-        if fs::hard_link(entry.path(), &target).is_err() {
+        } else if fs::hard_link(entry.path(), &target).is_err() {
             crate::sparse::copy(&entry.path(), &target)?;
         }
     }

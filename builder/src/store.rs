@@ -210,13 +210,43 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
             .parent()
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        let mut file = fresh_file(parent)?;
         io::Write::write_all(&mut file, bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
         sync_directory(parent)
     };
     write().map_err(|e| fail("write", path, e))
+}
+
+/// A new file in `parent`, removed unless it is persisted; readable by whom the umask lets, for a web
+/// server may run as another user than the builder.
+///
+/// # Errors
+/// It cannot be created.
+pub fn fresh_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    let readable = fs::Permissions::from_mode(0o666);
+    tempfile::Builder::new()
+        .prefix(SCRATCH)
+        .permissions(readable)
+        .tempfile_in(parent)
+}
+
+/// Removes the files in `directory` that [`fresh_file`] made and a killed process left. Nobody may
+/// write there meanwhile.
+///
+/// # Errors
+/// `directory` cannot be listed, or a file not be removed.
+pub fn sweep_files(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(SCRATCH.as_bytes()) && entry.path().is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

@@ -14,6 +14,7 @@ use crate::{
     pipeline::{self, Build},
     privilege,
     resolve::{Lock, Sources},
+    sign::{BUNDLE, OCI},
 };
 
 /// Arguments of `bedplate build`.
@@ -44,6 +45,7 @@ pub struct OutputArguments {
 /// An artifact to name on stdout.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Print {
+    Bundle,
     Directory,
     Disk,
     Oci,
@@ -97,9 +99,10 @@ pub fn build(
 fn path(build: &Build, print: Print) -> PathBuf {
     let directory: &Path = &build.directory;
     match print {
+        Print::Bundle => directory.join(BUNDLE),
         Print::Directory => directory.to_owned(),
         Print::Disk => directory.join(&build.artifacts.disk.name),
-        Print::Oci => directory.join("oci"),
+        Print::Oci => directory.join(OCI),
         Print::Uki => directory.join(&build.artifacts.uki.name),
     }
 }
@@ -124,6 +127,10 @@ fn report(build: &Build) {
             artifact.size >> 20,
             artifact.digest
         );
+    }
+    let bundle = build.request.items.first().map(|item| item.digest);
+    if let Some(digest) = bundle {
+        println!("  bundle       {:>11}  {digest}", "");
     }
     println!("  root hash    {:>11}  {}", "", artifacts.root_hash);
 }

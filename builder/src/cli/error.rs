@@ -7,7 +7,13 @@ use crate::{
     disk::DiskError,
     pipeline::BuildError,
     resolve::{ErrorClass, ResolveError},
+    sign::file::KeyFileError,
 };
+
+/// Arguments that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
 
 /// Everything else.
 const FAILURE: u8 = 1;
@@ -44,7 +50,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 }
 
 fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    if cause.is::<DefinitionErrors>() {
+    if cause.is::<DefinitionErrors>() || cause.is::<KeyFileError>() || cause.is::<Usage>() {
         return Some(DEFINITION);
     }
     // A transparent error is not in the chain of what it is wrapped in.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::definition::{self, Definition};
+use crate::definition::{self, Definition, Overrides};
 
 /// The image and where its profiles are.
 #[derive(Debug, Clone, clap::Args)]
@@ -14,6 +14,12 @@ pub struct ImageArguments {
     /// Directory of profiles; by default the nearest `profiles` beside or above the image.
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    /// Build this version, in place of the definition's.
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+    /// Trust the bundles of this public key too, besides those that `[update]` names.
+    #[arg(long, value_name = "KEY.pub")]
+    trust: Vec<PathBuf>,
 }
 
 /// What stands for every profile.
@@ -52,7 +58,11 @@ impl ImageArguments {
         let directory = self.profiles_directory()?;
         let mut names = definition::profile_names(&directory)
             .with_context(|| format!("reading the profiles in `{}`", directory.display()))?;
-        let load = |name: &str| definition::load(&self.image, name, &directory);
+        let overrides = Overrides {
+            version: self.version.clone(),
+            trust: self.trust.clone(),
+        };
+        let load = |name: &str| definition::load_with(&self.image, name, &directory, &overrides);
         let wanted = if profile == ALL {
             Vec::new()
         } else {

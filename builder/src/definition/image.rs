@@ -72,12 +72,16 @@ fn siblings(parent: &Path) -> Vec<String> {
     names
 }
 
-/// `[image]`.
-pub(super) fn read(root: &Table<'_>) -> Image {
+/// `[image]`; `version` stands in place of its own.
+pub(super) fn read(root: &Table<'_>, version: Option<String>) -> Image {
     root.require("image");
+    let version = version.and_then(|version| given_version(&version, root.problems()));
     let read = |table: &Table<'_>| Image {
         name: table.required("name", name::plain).value,
-        version: table.required("version", name::version).value,
+        version: {
+            let own = table.required("version", name::version).value;
+            version.unwrap_or(own)
+        },
         summary: table.string("summary").map(|s| s.value).unwrap_or_default(),
     };
     root.table("image")
@@ -87,6 +91,15 @@ pub(super) fn read(root: &Table<'_>) -> Image {
             version: String::new(),
             summary: String::new(),
         })
+}
+
+/// A version that somebody gave on the command line.
+fn given_version(text: &str, problems: &Problems) -> Option<String> {
+    let report = |expected: String| {
+        let title = format!("invalid version `{text}` for the image");
+        problems.add(Problem::error(title).help(expected));
+    };
+    name::version(text).map_err(report).ok()
 }
 
 /// What templates see as `image`.

@@ -25,10 +25,15 @@ mod summary;
 mod template;
 mod tree;
 mod unit;
+mod update;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use bedplate_contract::appliance::Secret;
+use bedplate_contract::{appliance::Secret, signature::PublicKey};
 use toml::de::DeTable;
 
 use account::Accounts;
@@ -39,8 +44,8 @@ use source::Source;
 use template::Scope;
 
 pub use model::{
-    Base, Definition, Directory, Disk, File, Image, Profile, Repository, Service, Tree, User,
-    Volume,
+    Base, Definition, Directory, Disk, File, Image, Profile, Repository, Service, Tree, Update,
+    User, Volume,
 };
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
@@ -60,6 +65,22 @@ struct Known<'a> {
 /// Version of the format of `image.toml` and of profiles.
 const SCHEMA: u64 = 1;
 
+/// What a definition is told from outside, before it is read: templates see it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Version of the image, in place of the definition's.
+    pub version: Option<String>,
+    /// Files of public keys that the image trusts besides those that it names.
+    pub trust: Vec<PathBuf>,
+}
+
+/// What the readers of one definition are given.
+struct Given {
+    profile: profile::Loaded,
+    version: Option<String>,
+    trusted: Vec<PublicKey>,
+}
+
 /// Reads `directory/image.toml` for the profile `profiles/<profile>.toml`.
 ///
 /// # Errors
@@ -69,11 +90,33 @@ pub fn load(
     profile: &str,
     profiles: &Path,
 ) -> Result<Definition, DefinitionErrors> {
+    load_with(directory, profile, profiles, &Overrides::default())
+}
+
+/// As [`load`], with what `overrides` says.
+///
+/// # Errors
+/// As [`load`]; a version or key of `overrides` that is none.
+pub fn load_with(
+    directory: &Path,
+    profile: &str,
+    profiles: &Path,
+    overrides: &Overrides,
+) -> Result<Definition, DefinitionErrors> {
     let problems = Problems::default();
     let profile = profile::load(profile, profiles, &problems);
     let image = image::load(directory, &problems);
+    let trusted = overrides.trust.iter().map(PathBuf::as_path);
+    let trusted = update::read_trusted(trusted, &problems);
     let merged = match (profile, image) {
-        (Some(profile), Some(image)) => merge(directory, profile, &image, &problems),
+        (Some(profile), Some(image)) => {
+            let given = Given {
+                profile,
+                version: overrides.version.clone(),
+                trusted,
+            };
+            merge(directory, given, &image, &problems)
+        }
         _ => None,
     };
     let warnings = problems.settle()?;
@@ -89,19 +132,20 @@ pub fn load(
 
 fn merge(
     directory: &Path,
-    profile: profile::Loaded,
+    given: Given,
     image: &Arc<Source>,
     problems: &Problems,
 ) -> Option<Definition> {
     let document = parse(image, problems)?;
     let root = Table::document(problems, image, &document);
     let sources = Sources::new(directory, problems);
-    Some(root.decode(|root| read(root, profile, &sources)))
+    Some(root.decode(|root| read(root, given, &sources)))
 }
 
-fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> Definition {
+fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     schema(root);
-    let image = image::read(root);
+    let profile = given.profile;
+    let image = image::read(root, given.version);
     let scope = Scope::new(image::values(&image), profile.values.clone());
     let mut base = image::read_base(root);
     base.packages.extend(profile.packages);
@@ -129,6 +173,7 @@ fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> De
         gate: image::read_gate(root),
         network: image::read_network(root, &image.name),
         log: image::read_log(root),
+        update: update::read(root, &image, sources, &given.trusted),
         warnings: Vec::new(),
         image,
         base,

@@ -40,6 +40,8 @@ pub struct Definition {
     pub network: Network,
     /// `[log]`.
     pub log: Log,
+    /// `[update]`, with the keys that were given besides.
+    pub update: Update,
     /// What may be meant and may be a slip; shown, never fatal.
     pub warnings: Vec<Problem>,
 }
@@ -79,6 +81,33 @@ pub struct Repository {
     pub keyring: PathBuf,
     /// URL when the definition names one (a vendor's); else found on the host.
     pub url: Option<String>,
+}
+
+/// `[update]`: whose bundles the image takes, and what its own bundle says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Public keys in PEM, in the order of the definition, each once. None: it takes no bundle.
+    pub keys: Vec<String>,
+    /// How many different keys must have signed; 1 to the number of keys, 1 without keys.
+    pub threshold: u32,
+    /// Oldest version that a host may run to take the image's bundle, and that it takes afterwards.
+    pub minimum_version: Option<String>,
+    /// When the image's bundle expires: RFC 3339, UTC, whole seconds.
+    pub expires: Option<String>,
+    /// Where upgrades come from when none is named: absolute path or URL.
+    pub source: Option<String>,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            threshold: 1,
+            minimum_version: None,
+            expires: None,
+            source: None,
+        }
+    }
 }
 
 /// `profiles/<name>.toml`.

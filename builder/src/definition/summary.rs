@@ -7,7 +7,7 @@ use bedplate_contract::{
     service::{Check, Kind},
 };
 
-use super::{Definition, Service};
+use super::{Definition, Service, Update};
 
 /// Shows a definition; made by [`Definition::summary`].
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl fmt::Display for Summary<'_> {
             "secrets",
             self.0.secrets.iter().map(|secret| secret.name.as_str()),
         )?;
+        line(f, "upgrades", trust(&self.0.update).into_iter())?;
         for service in &self.0.services {
             writeln!(f, "  {:<10} {}", "service", describe(service))?;
         }
@@ -70,6 +71,16 @@ fn line<T: AsRef<str>>(
         true => Ok(()),
         false => writeln!(f, "  {title:<10} {}", items.join(", ")),
     }
+}
+
+/// Nothing for an image that takes no upgrade.
+fn trust(update: &Update) -> Option<String> {
+    let keys = match update.keys.len() {
+        0 => return None,
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    };
+    Some(format!("signed by {} of {keys}", update.threshold))
 }
 
 fn promise(requirement: &Requirement) -> String {

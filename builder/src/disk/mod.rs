@@ -155,4 +155,4 @@ fn read(path: &Path) -> Result<Vec<u8>, DiskError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

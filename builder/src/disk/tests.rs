@@ -13,7 +13,7 @@ use super::*;
 
 const DISK_OPTIONS: Disk = Disk {
     esp_mib: 270,
-    slot_mib: Some(2),
+    slot_mib: Some(4),
     state_mib: 1,
     size_mib: None,
 };
@@ -30,13 +30,27 @@ fn kernel(directory: &Path) -> KernelTree {
     }
 }
 
+/// Makes a disk with the version `version` in `directory`, for tests of what is made of it.
+pub fn make_artifacts(directory: &Path, version: &str, blocks: usize) -> Artifacts {
+    make_version(directory, version, DISK_OPTIONS, blocks).unwrap()
+}
+
 /// Makes a disk around a root image of `blocks` blocks.
 fn make(directory: &Path, disk: Disk, blocks: usize) -> Result<Artifacts, DiskError> {
+    make_version(directory, "1.0", disk, blocks)
+}
+
+fn make_version(
+    directory: &Path,
+    version: &str,
+    disk: Disk,
+    blocks: usize,
+) -> Result<Artifacts, DiskError> {
     let root = modules::tests::kernel(&[("erofs.ko", "depends=")]);
     let kernel = kernel(root.path());
     let image = Image {
         name: "hello".to_owned(),
-        version: "1.0".to_owned(),
+        version: version.to_owned(),
         summary: String::new(),
     };
     let request = DiskRequest {

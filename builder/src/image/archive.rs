@@ -16,10 +16,10 @@ use std::{
 };
 
 use bedplate_contract::Digest;
-use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::ImageError;
+use crate::stream::Hashing;
 
 /// The one attribute that a file needs to work elsewhere.
 const CAPABILITY: &str = "security.capability";
@@ -172,42 +172,6 @@ fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
     let mut value = [0_u8; 64];
     let length = rustix::fs::lgetxattr(path, name, &mut value).ok()?;
     value.get(..length).map(<[u8]>::to_vec)
-}
-
-/// A writer that hashes and counts what goes through it.
-pub struct Hashing<W> {
-    inner: W,
-    hash: Sha256,
-    size: u64,
-}
-
-impl<W: Write> Hashing<W> {
-    pub fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hash: Sha256::new(),
-            size: 0,
-        }
-    }
-
-    /// Flushes; returns digest and size.
-    pub fn finish(mut self) -> io::Result<(Digest, u64)> {
-        self.inner.flush()?;
-        Ok((Digest::from_bytes(self.hash.finalize().into()), self.size))
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 #[cfg(test)]

@@ -5,40 +5,26 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Write},
     path::Path,
 };
 
 use bedplate_contract::Digest;
 use flate2::{Compression, GzBuilder};
-use rayon::prelude::*;
 
-use super::archive::Hashing;
+use crate::stream::{self, Hashing};
 
 /// Bytes of input per member: large enough that the ratio does not suffer.
 const MEMBER: usize = 1 << 20;
-/// Members read at a time; bounds memory to some 64 MiB.
-const BATCH: usize = 32;
 
 /// Compresses `from` to `to`; returns digest and size of `to`.
 pub fn compress(from: &Path, to: &Path) -> io::Result<(Digest, u64)> {
     let mut input = File::open(from)?;
     let mut output = Hashing::new(BufWriter::new(File::create(to)?));
-    let mut batch = vec![0; MEMBER * BATCH];
-    loop {
-        let filled = fill(&mut input, &mut batch)?;
-        if filled == 0 {
-            break;
-        }
-        for member in members(&batch[..filled])? {
-            output.write_all(&member)?;
-        }
-    }
+    stream::in_pieces(&mut input, MEMBER, member, |member| {
+        output.write_all(&member)
+    })?;
     output.finish()
-}
-
-fn members(input: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-    input.par_chunks(MEMBER).map(member).collect()
 }
 
 fn member(input: &[u8]) -> io::Result<Vec<u8>> {
@@ -50,20 +36,9 @@ fn member(input: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..])? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, io::Read};
 
     use flate2::read::MultiGzDecoder;
 

@@ -1,17 +1,18 @@
 //! Manifest, config and index of an image, and the directory that holds them.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
-use bedplate_contract::{Digest, layout::INIT};
+use bedplate_contract::{Digest, bundle::annotation, layout::INIT};
 use oci_spec::image::{
-    Arch, ConfigBuilder, Descriptor as OciDescriptor, DescriptorBuilder, HistoryBuilder,
-    ImageConfiguration, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder,
-    MediaType, Os, RootFsBuilder, Sha256Digest,
+    Arch, ConfigBuilder, Descriptor as OciDescriptor, HistoryBuilder, ImageConfiguration,
+    ImageConfigurationBuilder, ImageManifestBuilder, MediaType, Os, RootFsBuilder,
 };
-use serde::Serialize;
 
 use super::{ImageError, ImageLayer};
-use crate::store::atomic_write;
+use crate::{
+    oci::{self, LayoutDirectory, OciError},
+    sign::cosign,
+};
 
 /// When every image was made, in RFC 3339: [`crate::layer::EPOCH`].
 const CREATED: &str = "2025-01-01T00:00:00Z";
@@ -45,13 +46,12 @@ pub fn write_layout(
     facts: &ImageFacts,
     to: &Path,
 ) -> Result<OciImage, ImageError> {
-    let blobs = to.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|source| ImageError::write(&blobs, source))?;
+    let layout = LayoutDirectory::create(to)?;
     for layer in layers {
-        link_or_copy(&layer.path, &blobs.join(layer.descriptor.digest.hex()))?;
+        layout.link(&layer.path, &layer.descriptor.digest)?;
     }
-    let config = document("config", &configuration(layers, facts)?)?;
-    let config = put(&blobs, MediaType::ImageConfig, &config)?;
+    let config = configuration(layers, facts)?;
+    let config = layout.put_document(MediaType::ImageConfig, "config", &config)?;
     let manifest = ImageManifestBuilder::default()
         .schema_version(2_u32)
         .media_type(MediaType::ImageManifest)
@@ -64,44 +64,30 @@ pub fn write_layout(
         )
         .annotations(labels(facts))
         .build()
-        .map_err(|error| ImageError::document("manifest", error))?;
-    let text = document("manifest", &manifest)?;
-    let descriptor = put(&blobs, MediaType::ImageManifest, &text)?;
-    write_index(descriptor, facts, to)?;
-    Ok(OciImage {
-        manifest: Digest::of(&text),
-    })
+        .map_err(|error| OciError::document("manifest", error))?;
+    let mut descriptor = layout.put_document(MediaType::ImageManifest, "manifest", &manifest)?;
+    descriptor.set_annotations(Some(names(facts)));
+    let manifest = oci::digest(&descriptor)?;
+    layout.save_index(vec![descriptor])?;
+    Ok(OciImage { manifest })
 }
 
-fn write_index(
-    mut manifest: OciDescriptor,
-    facts: &ImageFacts,
-    to: &Path,
-) -> Result<(), ImageError> {
-    // The tag by which skopeo and umoci name the image: `oci:DIR:VERSION`.
-    let tag = [(
-        "org.opencontainers.image.ref.name".to_owned(),
-        facts.version.clone(),
-    )];
-    manifest.set_annotations(Some(HashMap::from(tag)));
-    let index = ImageIndexBuilder::default()
-        .schema_version(2_u32)
-        .media_type(MediaType::ImageIndex)
-        .manifests([manifest])
-        .build()
-        .map_err(|error| ImageError::document("index", error))?;
-    atomic_write(&to.join("index.json"), &document("index", &index)?)?;
-    Ok(atomic_write(
-        &to.join("oci-layout"),
-        b"{\"imageLayoutVersion\":\"1.0.0\"}\n",
-    )?)
+/// The tag by which skopeo and umoci name the image, and the kind by which cosign finds it.
+fn names(facts: &ImageFacts) -> HashMap<String, String> {
+    let pairs = [
+        (oci::REFERENCE, facts.version.as_str()),
+        (cosign::KIND, cosign::IMAGE),
+    ];
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn configuration(
     layers: &[ImageLayer],
     facts: &ImageFacts,
-) -> Result<ImageConfiguration, ImageError> {
-    let failed = |error| ImageError::document("config", error);
+) -> Result<ImageConfiguration, OciError> {
+    let failed = |error| OciError::document("config", error);
     let config = ConfigBuilder::default()
         .entrypoint([INIT.to_owned()])
         .labels(labels(facts))
@@ -136,57 +122,20 @@ fn configuration(
 /// Labels and annotations (OCI image-spec, annotations).
 fn labels(facts: &ImageFacts) -> HashMap<String, String> {
     let pairs = [
-        ("org.opencontainers.image.title", &facts.name),
-        ("org.opencontainers.image.version", &facts.version),
+        (annotation::NAME, &facts.name),
+        (annotation::VERSION, &facts.version),
         ("org.opencontainers.image.description", &facts.summary),
-        ("bedplate.profile", &facts.profile),
+        (annotation::PROFILE, &facts.profile),
     ];
     pairs
         .map(|(key, value)| (key.to_owned(), value.clone()))
         .into()
 }
 
-fn layer_descriptor(layer: &ImageLayer) -> Result<OciDescriptor, ImageError> {
-    descriptor(
+fn layer_descriptor(layer: &ImageLayer) -> Result<OciDescriptor, OciError> {
+    oci::descriptor(
         MediaType::ImageLayerGzip,
         &layer.descriptor.digest,
         layer.descriptor.size,
     )
-}
-
-fn descriptor(kind: MediaType, digest: &Digest, size: u64) -> Result<OciDescriptor, ImageError> {
-    let digest: Sha256Digest = digest
-        .hex()
-        .parse()
-        .map_err(|error: oci_spec::OciSpecError| ImageError::document("digest", error))?;
-    let built = DescriptorBuilder::default()
-        .media_type(kind)
-        .digest(digest)
-        .size(size)
-        .build();
-    built.map_err(|error| ImageError::document("descriptor", error))
-}
-
-fn put(blobs: &Path, kind: MediaType, bytes: &[u8]) -> Result<OciDescriptor, ImageError> {
-    let digest = Digest::of(bytes);
-    atomic_write(&blobs.join(digest.hex()), bytes)?;
-    descriptor(kind, &digest, bytes.len() as u64)
-}
-
-/// JSON with sorted keys: the types hold maps in random order.
-fn document(what: &'static str, value: &impl Serialize) -> Result<Vec<u8>, ImageError> {
-    let mut value =
-        serde_json::to_value(value).map_err(|error| ImageError::document(what, error))?;
-    value.sort_all_objects();
-    serde_json::to_vec(&value).map_err(|error| ImageError::document(what, error))
-}
-
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), ImageError> {
-    // Two layers may be the same bytes.
-    if to.exists() || fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    fs::copy(from, to)
-        .map(drop)
-        .map_err(|source| ImageError::write(to, source))
 }

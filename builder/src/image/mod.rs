@@ -15,7 +15,10 @@ use std::{
 use bedplate_contract::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, StoreError, atomic_write};
+use crate::{
+    oci::OciError,
+    store::{Store, StoreError, atomic_write},
+};
 
 pub use layout::{ImageFacts, OciImage, write_layout};
 
@@ -89,6 +92,9 @@ pub enum ImageError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The layout.
+    #[error(transparent)]
+    Layout(#[from] OciError),
     /// The store.
     #[error("cannot keep a layer")]
     Store(#[from] StoreError),

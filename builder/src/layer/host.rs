@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use bedplate_contract::layout;
+use bedplate_contract::{SchemaVersion, layout, trust::Trust};
 
 use super::{
     Inputs, KernelTree, Layer, LayerError,
@@ -16,8 +16,6 @@ use crate::disk::modules::{Modules, ROOT};
 
 /// What PID 1 makes and repairs the state partition with.
 const STATE_TOOLS: [&str; 2] = ["usr/sbin/mkfs.xfs", "usr/sbin/xfs_repair"];
-/// The host command line.
-const BEDPLATECTL: &str = "/usr/bin/bedplatectl";
 /// Present in every root whose programs use libc.
 const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
 /// Files that are known at boot only, and where PID 1 writes them.
@@ -44,6 +42,7 @@ pub(super) fn init(
         write_modules(&tree, inputs, kernel)?;
         write_mount_points(&tree, inputs)?;
         write_identity(&tree, root, inputs)?;
+        write_trust(&tree, inputs)?;
         let document = appliance(inputs.definition, &Accounts::load(root)?)?;
         write(
             &tree,
@@ -56,7 +55,7 @@ pub(super) fn init(
 
 fn write_programs(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
     write(tree, layout::INIT, inputs.host.init, 0o755)?;
-    write(tree, BEDPLATECTL, inputs.host.bedplatectl, 0o755)?;
+    write(tree, layout::BEDPLATECTL, inputs.host.bedplatectl, 0o755)?;
     match root.join(LOADER).exists() {
         true => write(tree, layout::GPU_PROBE, inputs.host.gpu_probe, 0o755),
         false => Ok(()),
@@ -116,6 +115,19 @@ fn write_identity(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), L
             0o644,
         ),
     }
+}
+
+/// Written in any case: an image that trusts no key says so.
+fn write_trust(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    let update = &inputs.definition.update;
+    let trust = Trust {
+        schema: SchemaVersion,
+        keys: update.keys.clone(),
+        threshold: update.threshold,
+        floor: update.minimum_version.clone(),
+        source: update.source.clone(),
+    };
+    write(tree, layout::TRUST, trust.encode().as_bytes(), 0o644)
 }
 
 /// Source: os-release(5).

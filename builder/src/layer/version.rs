@@ -14,4 +14,4 @@ pub const APP: u32 = 1;
 /// Of `config`.
 pub const CONFIG: u32 = 1;
 /// Of `init`.
-pub const INIT: u32 = 1;
+pub const INIT: u32 = 2;

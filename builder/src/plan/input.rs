@@ -113,3 +113,15 @@ pub(super) fn appliance(definition: &Definition) -> Vec<Input> {
     inputs.push(value("log", &definition.log));
     inputs
 }
+
+/// What `trust.json` says.
+pub(super) fn trust(definition: &Definition) -> Input {
+    let update = &definition.update;
+    let trust = (
+        &update.keys,
+        update.threshold,
+        &update.minimum_version,
+        &update.source,
+    );
+    value("update", &trust)
+}

@@ -21,6 +21,7 @@ pub use document::{Document, PlanError};
 pub use step::{Input, Step};
 
 use crate::{
+    bundle,
     definition::{Definition, SourceTree},
     disk,
     host::HostPrograms,
@@ -54,6 +55,8 @@ pub struct Plan {
     pub archives: Vec<Step>,
     /// Root image, hash tree, UKI and disk.
     pub disk: Step,
+    /// What an upgrade consumes, made of root image, hash tree and UKI.
+    pub bundle: Step,
 }
 
 impl Plan {
@@ -62,7 +65,7 @@ impl Plan {
         iter::once(&self.tools)
             .chain(self.layers())
             .chain(&self.archives)
-            .chain([&self.disk])
+            .chain([&self.disk, &self.bundle])
     }
 
     /// The steps that make layers, the lowest first.
@@ -90,6 +93,7 @@ pub fn plan(
     let config = config(definition, &app);
     let init = init(definition, host, [&config, &tools]);
     let disk = disk(definition, host, [&init, &kernel, &tools]);
+    let bundle = bundle(definition, &disk);
     let mut plan = Plan {
         tools,
         base,
@@ -100,6 +104,7 @@ pub fn plan(
         init,
         archives: Vec::new(),
         disk,
+        bundle,
     };
     plan.archives = plan.layers().map(archive).into();
     plan
@@ -157,7 +162,8 @@ fn init(definition: &Definition, host: &HostPrograms<'_>, [config, tools]: [&Ste
     let inputs = [layer(config), tools.output("tools")]
         .into_iter()
         .chain(input::programs(host))
-        .chain(input::appliance(definition));
+        .chain(input::appliance(definition))
+        .chain([input::trust(definition)]);
     Step::new("init", version::INIT, inputs.collect())
 }
 
@@ -182,6 +188,19 @@ fn disk(
         input::value("kernel command line", &definition.profile.cmdline),
     ];
     Step::new("disk", disk::VERSION, inputs)
+}
+
+/// The conditions are the bundle's own, so that another expiry makes no other disk.
+fn bundle(definition: &Definition, disk: &Step) -> Step {
+    let update = &definition.update;
+    let inputs = vec![
+        disk.output("disk"),
+        input::image(definition),
+        input::value("profile", &definition.profile.name),
+        input::value("minimum version", &update.minimum_version),
+        input::value("expiry", &update.expires),
+    ];
+    Step::new("bundle", bundle::VERSION, inputs)
 }
 
 fn layer(step: &Step) -> Input {

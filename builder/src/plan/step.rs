@@ -42,7 +42,7 @@ impl Input {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// `tools`, the name of a layer, `archive <layer>` or `disk`.
+    /// `tools`, the name of a layer, `archive <layer>`, `disk` or `bundle`.
     pub name: String,
     /// Digest of the name, the version of the code and the inputs in order.
     pub key: Digest,

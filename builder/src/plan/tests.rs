@@ -152,68 +152,89 @@ fn the_same_inputs_give_the_same_plan() {
 #[test]
 fn a_change_reaches_what_is_derived_and_nothing_else() {
     type Edit = fn(&mut Inputs);
-    let cases: [(&str, Edit, &[&str]); 15] = [
+    let cases: [(&str, Edit, &[&str]); 18] = [
         ("nothing", |_| {}, &[]),
         (
             "tools",
             |i| i.update("erofs-utils"),
-            &["tools", "init", "disk"],
+            &["tools", "init", "disk", "bundle"],
         ),
         (
             "base package",
             |i| i.update("libc6"),
-            &["base", "packages", "app", "config", "init", "disk"],
+            &[
+                "base", "packages", "app", "config", "init", "disk", "bundle",
+            ],
         ),
         (
             "package",
             |i| i.update("nginx"),
-            &["packages", "app", "config", "init", "disk"],
+            &["packages", "app", "config", "init", "disk", "bundle"],
         ),
         (
             "kernel",
             |i| i.update("linux"),
-            &["kernel", "app", "config", "init", "disk"],
+            &["kernel", "app", "config", "init", "disk", "bundle"],
         ),
         (
             "user",
             |i| i.definition.users[0].uid = 801,
-            &["packages", "app", "config", "init", "disk"],
+            &["packages", "app", "config", "init", "disk", "bundle"],
         ),
         (
             "tree",
             |i| i.trees[0].entries[0].content = SourceContent::Directory,
-            &["app", "config", "init", "disk"],
+            &["app", "config", "init", "disk", "bundle"],
         ),
         (
             "file",
             |i| i.definition.files[0].content = b"other".into(),
-            &["config", "init", "disk"],
+            &["config", "init", "disk", "bundle"],
         ),
         (
             "early file",
             |i| i.definition.files[1].content = b"other".into(),
-            &["packages", "app", "config", "init", "disk"],
+            &["packages", "app", "config", "init", "disk", "bundle"],
         ),
         (
             "owner of an early file",
             |i| i.definition.files[1].owner = "app".to_owned(),
-            &["config", "init", "disk"],
+            &["config", "init", "disk", "bundle"],
         ),
         (
             "service",
             |i| i.definition.services[0].essential ^= true,
-            &["init", "disk"],
+            &["init", "disk", "bundle"],
         ),
         (
             "version",
             |i| i.definition.image.version = "1.0.1".to_owned(),
-            &["init", "disk"],
+            &["init", "disk", "bundle"],
         ),
-        ("program", |i| i.host.init = b"other", &["init", "disk"]),
+        (
+            "program",
+            |i| i.host.init = b"other",
+            &["init", "disk", "bundle"],
+        ),
         (
             "command line",
             |i| i.definition.profile.cmdline.push("quiet".to_owned()),
-            &["disk"],
+            &["disk", "bundle"],
+        ),
+        (
+            "trusted key",
+            |i| i.definition.update.keys.push("key".to_owned()),
+            &["init", "disk", "bundle"],
+        ),
+        (
+            "minimum version",
+            |i| i.definition.update.minimum_version = Some("0.9".to_owned()),
+            &["init", "disk", "bundle"],
+        ),
+        (
+            "expiry",
+            |i| i.definition.update.expires = Some("2027-06-30T00:00:00Z".to_owned()),
+            &["bundle"],
         ),
         (
             "summary",

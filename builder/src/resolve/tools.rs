@@ -45,6 +45,7 @@ pub const TEST: ToolSet = ToolSet {
     packages: &[
         "bash",
         "coreutils",
+        "cosign",
         "cryptsetup-bin",
         "dash",
         "dosfstools",
@@ -53,10 +54,12 @@ pub const TEST: ToolSet = ToolSet {
         "gdisk",
         "libc-bin",
         "mtools",
+        "openssl",
         "qemu-utils",
         "skopeo",
         "systemd-ukify",
         "umoci",
+        "zstd",
     ],
 };
 
