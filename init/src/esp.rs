@@ -149,6 +149,15 @@ fn find(disk: &str) -> Result<PathBuf, EspError> {
     Ok(esp.device)
 }
 
+/// What the ESP is mounted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing is written, not even that it is mounted.
+    Look,
+    /// Entries are cleared or installed.
+    Write,
+}
+
 /// The ESP, mounted until this is dropped.
 #[derive(Debug)]
 pub struct Mounted {
@@ -159,16 +168,19 @@ pub struct Mounted {
 }
 
 impl Mounted {
-    /// Mounts the ESP of `disk` on `point`, for writing, also where nothing is written: PID 1 may
-    /// bless at the same time, which a read-only mount beside it would forbid.
+    /// Mounts the ESP of `disk` on `point`, beside PID 1, which waits for nobody: so this waits.
     ///
     /// # Errors
-    /// [`EspError::Disk`]; [`EspError::Mount`], also when PID 1 looks at it for two seconds.
-    pub fn for_upgrade(disk: &str, point: &Path) -> Result<Self, EspError> {
+    /// [`EspError::Disk`]; [`EspError::Mount`], also when PID 1 uses it for two seconds.
+    pub fn for_upgrade(disk: &str, point: &Path, purpose: Purpose) -> Result<Self, EspError> {
         let device = find(disk)?;
+        let access = match purpose {
+            Purpose::Look => MountFlags::RDONLY,
+            Purpose::Write => MountFlags::DIRSYNC,
+        };
         let mut looks = LOOKS;
         loop {
-            match Self::new(device.clone(), point, MountFlags::DIRSYNC) {
+            match Self::new(device.clone(), point, access) {
                 Err(error) if looks > 0 && is_busy(&error) => looks -= 1,
                 other => return other,
             }
