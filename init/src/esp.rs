@@ -1,28 +1,48 @@
-//! The loader's entry of this version on the ESP: blessed by losing its counter, marked bad by `+0-N`.
+//! The loader's entries on the ESP: blessed by losing their counter, marked bad by `+0-N`, cleared
+//! and installed by an upgrade.
 //!
-//! The ESP is mounted only while it is written. The mount is `dirsync`, so that FAT's rename, which
+//! The ESP is mounted only while it is used. The mount is `dirsync`, so that FAT's rename, which
 //! adds the new name and then removes the old, reaches the medium in that order: a crash before it
 //! leaves the old name, after it the new one, and between the two (where they lie in different
-//! sectors) both names of one file, each of which boots. Of such a pair neither may be removed, for
-//! they share their clusters; whoever replaces the version clears both.
+//! sectors) both names of one file, each of which boots. Of such a pair neither may be removed
+//! alone, for they share their clusters; whoever replaces the version clears both.
+//!
+//! An entry is a file that begins with `MZ`, as every UKI does. One that does not is half written,
+//! and no entry: the loader passes over it, and so does [`list`].
+
+mod entries;
+mod install;
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use bedplate_contract::{EntryName, layout};
 use bedplate_sys::mount::{self, Mount, MountFlags};
 
-use crate::{
-    disk::{self, DiskError},
-    durable,
-};
+use crate::disk::{self, DiskError};
 
-/// Where the ESP is while it is written.
-const MOUNT_POINT: &str = "/run/bedplate/esp";
+pub use entries::{Renamed, clear_others, clear_staged, list, room};
+pub use install::{HEAD, Install};
 
-/// An entry that could not be renamed.
+/// Where PID 1 has the ESP while it uses it.
+pub const MOUNT_POINT: &str = "/run/bedplate/esp";
+
+/// `errors=continue`: removing both names of a pair frees their clusters twice. The kernel counts
+/// the second time as damage, and with its default would make the file system read-only in the
+/// middle of an upgrade. Nothing is lost by going on: a FAT entry that is free stays free.
+const OPTIONS: &str = "umask=0077,errors=continue";
+
+/// Looks at an ESP that someone else has mounted in the other way, and the pause between two.
+///
+/// Nobody keeps it for longer than a look or a rename, which take milliseconds.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// An ESP that could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum EspError {
     /// The partition.
@@ -64,15 +84,16 @@ pub enum EspError {
         /// Cause.
         source: io::Error,
     },
-}
-
-/// An entry's name before and after; the same where nothing was left to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renamed {
-    /// As it was found.
-    pub before: EntryName,
-    /// As it is now.
-    pub after: EntryName,
+    /// Reading, writing or removing one entry.
+    #[error("{what} the entry `{entry}`")]
+    Entry {
+        /// `creating`, `writing`, `reading` or `removing`.
+        what: &'static str,
+        /// File name.
+        entry: String,
+        /// Cause.
+        source: io::Error,
+    },
 }
 
 /// Declares the entry of `wanted`'s name and version good. Idempotent.
@@ -80,18 +101,18 @@ pub struct Renamed {
 /// # Errors
 /// Any [`EspError`]; the entry keeps its name, and systemd-boot goes on counting.
 pub fn bless(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
-    mounted(disk, MountFlags::DIRSYNC, |entries| {
-        rename(entries, wanted, EntryName::blessed)
+    mounted(disk, MountFlags::DIRSYNC, |directory| {
+        entries::bless(directory, wanted)
     })
 }
 
-/// Leaves the entry no try, so that the loader prefers any other. Idempotent.
+/// Leaves every name of the entry no try, so that the loader prefers any other. Idempotent.
 ///
 /// # Errors
 /// Any [`EspError`]; the entry keeps the tries it has.
 pub fn mark_bad(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
-    mounted(disk, MountFlags::DIRSYNC, |entries| {
-        rename(entries, wanted, EntryName::bad)
+    mounted(disk, MountFlags::DIRSYNC, |directory| {
+        entries::mark_bad(directory, wanted)
     })
 }
 
@@ -109,126 +130,121 @@ fn mounted<T>(
     access: MountFlags,
     work: impl FnOnce(&Path) -> Result<T, EspError>,
 ) -> Result<T, EspError> {
-    let esp = disk::find(disk, layout::ESP).map_err(EspError::Disk)?;
+    let esp = find(disk)?;
     let point = Path::new(MOUNT_POINT);
-    let failed = |what| {
-        let device = esp.device.clone();
-        move |source| EspError::Mount {
-            what,
-            device,
-            source,
+    let mounted = match Mounted::new(esp.clone(), point, access) {
+        // An upgrade has it mounted for writing, and one file system is in one mode at a time.
+        Err(error) if access == MountFlags::RDONLY && is_busy(&error) => {
+            Mounted::new(esp, point, MountFlags::DIRSYNC)
         }
-    };
-    let mount = Mount {
-        source: &esp.device,
-        target: point,
-        kind: "vfat",
-        flags: MountFlags::NOSUID
-            | MountFlags::NODEV
-            | MountFlags::NOEXEC
-            | MountFlags::NOATIME
-            | access,
-        options: "umask=0077",
-    };
-    let made = fs::create_dir_all(point).and_then(|()| mount.mount());
-    made.map_err(failed("mounting"))?;
-    let result = work(&point.join(layout::ENTRIES));
-    // Unmounting flushes what is left and marks the FAT clean.
-    let unmounted = mount::unmount(point).map_err(failed("unmounting"));
+        other => other,
+    }?;
+    let result = work(mounted.directory());
+    let unmounted = mounted.unmount();
     result.and_then(|value| unmounted.map(|()| value))
 }
 
-fn list(directory: &Path) -> Result<Vec<EntryName>, EspError> {
-    let read = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let entries = read.map_err(|source| EspError::List {
-        directory: directory.to_owned(),
-        source,
-    })?;
-    let names = entries.into_iter().map(|entry| entry.file_name());
-    // Names of others are none of ours.
-    let mut names: Vec<EntryName> = names
-        .filter_map(|name| name.to_str()?.parse().ok())
-        .collect();
-    names.sort_by_key(EntryName::to_string);
-    Ok(names)
+fn find(disk: &str) -> Result<PathBuf, EspError> {
+    let esp = disk::find(disk, layout::ESP).map_err(EspError::Disk)?;
+    Ok(esp.device)
 }
 
-fn rename(
-    directory: &Path,
-    wanted: &EntryName,
-    new_name: impl Fn(&EntryName) -> EntryName,
-) -> Result<Renamed, EspError> {
-    let mut found = list(directory)?;
-    found.retain(|name| name.same_entry(wanted));
-    let done = found.iter().find(|name| new_name(name) == **name);
-    let Some(before) = done.or(found.first()) else {
-        return Err(EspError::NoEntry {
-            wanted: wanted.blessed().to_string(),
-            directory: directory.to_owned(),
-        });
-    };
-    let renamed = Renamed {
-        before: before.clone(),
-        after: new_name(before),
-    };
-    if renamed.before != renamed.after {
-        move_entry(directory, &renamed)?;
-    }
-    Ok(renamed)
+/// What the ESP is mounted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Nothing is written, not even that it is mounted.
+    Look,
+    /// Entries are cleared or installed.
+    Write,
 }
 
-fn move_entry(directory: &Path, names: &Renamed) -> Result<(), EspError> {
-    let (from, to) = (names.before.to_string(), names.after.to_string());
-    let target = directory.join(&to);
-    let moved = fs::rename(directory.join(&from), &target);
-    let durable = moved.and_then(|()| durable::sync_parent(&target));
-    durable.map_err(|source| EspError::Rename { from, to, source })
+/// The ESP, mounted until this is dropped.
+#[derive(Debug)]
+pub struct Mounted {
+    device: PathBuf,
+    point: PathBuf,
+    directory: PathBuf,
+    live: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(directory: &Path) -> Vec<String> {
-        let found = list(directory).unwrap();
-        found.iter().map(EntryName::to_string).collect()
-    }
-
-    #[test]
-    fn a_life_on_the_esp() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path();
-        for name in ["a_1+2-1.efi", "a_2+3.efi", "b_1.efi", "other.txt"] {
-            fs::write(path.join(name), "").unwrap();
+impl Mounted {
+    /// Mounts the ESP of `disk` on `point`, beside PID 1, which waits for nobody: so this waits.
+    ///
+    /// # Errors
+    /// [`EspError::Disk`]; [`EspError::Mount`], also when PID 1 uses it for two seconds.
+    pub fn for_upgrade(disk: &str, point: &Path, purpose: Purpose) -> Result<Self, EspError> {
+        let device = find(disk)?;
+        let access = match purpose {
+            Purpose::Look => MountFlags::RDONLY,
+            Purpose::Write => MountFlags::DIRSYNC,
+        };
+        let mut looks = LOOKS;
+        loop {
+            match Self::new(device.clone(), point, access) {
+                Err(error) if looks > 0 && is_busy(&error) => looks -= 1,
+                other => return other,
+            }
+            thread::sleep(PAUSE);
         }
-        let wanted = EntryName::fresh("a", "1");
-        let blessed = rename(path, &wanted, EntryName::blessed).unwrap();
-        assert_eq!(blessed.before.to_string(), "a_1+2-1.efi");
-        assert_eq!(names(path), ["a_1.efi", "a_2+3.efi", "b_1.efi"]);
-        let again = rename(path, &wanted, EntryName::blessed).unwrap();
-        assert_eq!(again.before, again.after);
-        let bad = rename(path, &EntryName::fresh("a", "2"), EntryName::bad).unwrap();
-        assert_eq!(bad.after.to_string(), "a_2+0.efi");
-        assert_eq!(names(path), ["a_1.efi", "a_2+0.efi", "b_1.efi"]);
     }
 
-    #[test]
-    fn of_two_names_of_one_file_none_is_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path();
-        fs::write(path.join("a_1+2-1.efi"), "").unwrap();
-        fs::hard_link(path.join("a_1+2-1.efi"), path.join("a_1.efi")).unwrap();
-        let wanted = EntryName::fresh("a", "1");
-        let blessed = rename(path, &wanted, EntryName::blessed).unwrap();
-        assert_eq!(blessed.before, blessed.after);
-        assert_eq!(names(path), ["a_1+2-1.efi", "a_1.efi"]);
+    fn new(device: PathBuf, point: &Path, access: MountFlags) -> Result<Self, EspError> {
+        let mount = Mount {
+            source: &device,
+            target: point,
+            kind: "vfat",
+            flags: MountFlags::NOSUID
+                | MountFlags::NODEV
+                | MountFlags::NOEXEC
+                | MountFlags::NOATIME
+                | access,
+            options: OPTIONS,
+        };
+        let made = fs::create_dir_all(point).and_then(|()| mount.mount());
+        match made {
+            Ok(()) => Ok(Self {
+                point: point.to_owned(),
+                directory: point.join(layout::ENTRIES),
+                device,
+                live: true,
+            }),
+            Err(source) => Err(failed("mounting", device, source)),
+        }
     }
 
-    #[test]
-    fn a_missing_entry_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let wanted = EntryName::fresh("a", "1");
-        let error = rename(directory.path(), &wanted, EntryName::bad).unwrap_err();
-        assert!(error.to_string().starts_with("no entry of `a_1.efi` in"));
+    /// The directory of the entries.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
+
+    /// Unmounts it, which flushes what is left and marks the FAT clean.
+    ///
+    /// # Errors
+    /// [`EspError::Mount`].
+    pub fn unmount(mut self) -> Result<(), EspError> {
+        self.live = false;
+        let unmounted = mount::unmount(&self.point);
+        unmounted.map_err(|source| failed("unmounting", self.device.clone(), source))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.live {
+            // Dropped after another error, which says more than this one could.
+            let _ = mount::unmount(&self.point);
+        }
+    }
+}
+
+fn failed(what: &'static str, device: PathBuf, source: io::Error) -> EspError {
+    EspError::Mount {
+        what,
+        device,
+        source,
+    }
+}
+
+fn is_busy(error: &EspError) -> bool {
+    matches!(error, EspError::Mount { source, .. } if source.kind() == io::ErrorKind::ResourceBusy)
 }

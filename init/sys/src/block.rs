@@ -6,7 +6,11 @@ use std::{
     ffi::c_void,
     fs::File,
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::Path,
 };
 
 use nix::libc;
@@ -49,6 +53,18 @@ pub struct Partition {
     pub start: u64,
     /// Bytes.
     pub length: u64,
+}
+
+/// Opens a block device for reading and writing that nothing else holds: no mount, no mapped device.
+///
+/// A plain file is opened as it is.
+///
+/// # Errors
+/// As open(2); `EBUSY` for a device that is in use.
+pub fn open_unused(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_EXCL);
+    options.open(path)
 }
 
 /// Size of the block device in bytes.

@@ -7,6 +7,7 @@
 pub mod block;
 pub mod clock;
 pub mod dm;
+pub mod file;
 pub mod host;
 pub mod module;
 pub mod mount;

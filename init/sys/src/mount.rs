@@ -3,7 +3,10 @@
 use std::{ffi::CString, io, path::Path};
 
 pub use rustix::mount::MountFlags;
-use rustix::mount::{self, UnmountFlags};
+use rustix::{
+    mount::{self, MountPropagationFlags, UnmountFlags},
+    thread::UnshareFlags,
+};
 
 /// What is mounted where.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +89,18 @@ pub fn unmount(target: &Path) -> io::Result<()> {
 pub fn detach(target: &Path) -> io::Result<()> {
     let flags = UnmountFlags::NOFOLLOW | UnmountFlags::DETACH;
     Ok(mount::unmount(target, flags)?)
+}
+
+/// Gives this thread, and those that it starts, mounts of their own: what they mount from now on
+/// nobody else sees, and it is unmounted when the last of them ends, however it ends.
+///
+/// # Errors
+/// As unshare(2) with `CLONE_NEWNS`: `EPERM` for other users than root.
+pub fn own_namespace() -> io::Result<()> {
+    // SAFETY: the flags do not unshare file descriptors, the one case that breaks I/O safety.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(mount::mount_change("/", private)?)
 }
 
 /// Whether a mount begins at `path`: its device differs from that of its parent.

@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use bedplate_contract::{control::Request, layout};
+use bedplate_contract::{
+    control::{Request, UpgradeStep},
+    layout,
+};
 use clap::{Parser, Subcommand, value_parser};
+
+use crate::{admission::Quarantine, upgrade::Order};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -17,7 +22,7 @@ Exit status:
 #[derive(Debug, Parser)]
 #[command(name = "bedplatectl", version, about, after_help = EXIT_STATUS)]
 pub struct Cli {
-    /// Print the reply of init as it came: one line of JSON.
+    /// Print one line of JSON: the reply of init as it came, or what an upgrade did.
     #[arg(long, global = true)]
     pub json: bool,
     /// Control socket of init.
@@ -31,7 +36,7 @@ pub struct Cli {
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Verb {
-    /// Show slot, boot state, services and boot phases.
+    /// Show slots, boot state, quarantine, services and boot phases.
     Status,
     /// Show how past boots went, newest first.
     Report,
@@ -51,16 +56,74 @@ pub enum Verb {
         /// Name of the service.
         service: String,
     },
+    /// Write a bundle to the inactive slot and reboot into it.
+    ///
+    /// The bundle is checked before a byte is written: signatures, image and profile, version,
+    /// expiry, quarantine, room. Cut short, it goes on where it ended when it is run again.
+    Upgrade(Upgrade),
+    /// Go back to the other version: it was blessed before this one.
+    Rollback,
     /// Stop all services in order and power off.
     Poweroff,
     /// Stop all services in order and reboot.
     Reboot,
 }
 
+/// Arguments of `upgrade`.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Upgrade {
+    /// Directory, tar file, block device or http(s) URL of a layout; by default what the image was
+    /// built with.
+    pub source: Option<String>,
+    /// Write the bundle, do not reboot: the next boot tries it.
+    #[arg(long, conflicts_with_all = ["apply", "cancel"])]
+    pub stage: bool,
+    /// Reboot into what is staged.
+    #[arg(long, conflicts_with_all = ["source", "cancel", "force"])]
+    pub apply: bool,
+    /// Take back what is staged or half written.
+    #[arg(long, conflicts_with_all = ["source", "force"])]
+    pub cancel: bool,
+    /// Take a version too that failed on this machine.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a verb leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// One request to init.
+    Ask(Request),
+    /// An upgrade, done by this program.
+    Upgrade(Order),
+}
+
+impl Upgrade {
+    fn order(&self) -> Order {
+        let step = match (self.stage, self.apply, self.cancel) {
+            (true, ..) => UpgradeStep::Stage,
+            (_, true, _) => UpgradeStep::Apply,
+            (.., true) => UpgradeStep::Cancel,
+            _ => UpgradeStep::All,
+        };
+        let quarantine = match self.force {
+            true => Quarantine::Forced,
+            false => Quarantine::Holds,
+        };
+        Order {
+            source: self.source.clone(),
+            step,
+            quarantine,
+        }
+    }
+}
+
 impl Verb {
-    /// The request that goes to init.
-    pub fn request(&self) -> Request {
-        match self {
+    /// What it leads to.
+    pub fn task(&self) -> Task {
+        Task::Ask(match self {
+            Self::Upgrade(upgrade) => return Task::Upgrade(upgrade.order()),
+            Self::Rollback => Request::Rollback,
             Self::Status | Self::Services => Request::Status,
             Self::Report => Request::Report,
             Self::Logs { service, lines } => Request::Logs {
@@ -72,7 +135,7 @@ impl Verb {
             },
             Self::Poweroff => Request::Poweroff,
             Self::Reboot => Request::Reboot,
-        }
+        })
     }
 }
 
@@ -99,6 +162,34 @@ mod tests {
     }
 
     #[test]
+    fn an_upgrade_goes_as_far_as_is_said() {
+        for (line, step, source) in [
+            ("upgrade", UpgradeStep::All, None),
+            ("upgrade /mnt", UpgradeStep::All, Some("/mnt")),
+            (
+                "upgrade --stage http://h/a",
+                UpgradeStep::Stage,
+                Some("http://h/a"),
+            ),
+            ("upgrade --apply", UpgradeStep::Apply, None),
+            ("upgrade --cancel", UpgradeStep::Cancel, None),
+        ] {
+            let cli = Cli::try_parse_from(["bedplatectl"].into_iter().chain(line.split(' ')));
+            let expected = Order {
+                source: source.map(str::to_owned),
+                step,
+                quarantine: Quarantine::Holds,
+            };
+            assert_eq!(cli.unwrap().verb.task(), Task::Upgrade(expected));
+        }
+        let forced = Cli::try_parse_from(["bedplatectl", "upgrade", "--force"]).unwrap();
+        let Task::Upgrade(order) = forced.verb.task() else {
+            panic!("an upgrade");
+        };
+        assert_eq!(order.quarantine, Quarantine::Forced);
+    }
+
+    #[test]
     fn wrong_usage_is_refused() {
         for line in [
             "",
@@ -107,6 +198,13 @@ mod tests {
             "logs a -n 1001",
             "restart",
             "halt",
+            "rollback 1.0",
+            "upgrade a b",
+            "upgrade --stage --apply",
+            "upgrade --apply --cancel",
+            "upgrade --apply a",
+            "upgrade --cancel a",
+            "upgrade --cancel --force",
         ] {
             let words = ["bedplatectl"]
                 .into_iter()

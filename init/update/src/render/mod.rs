@@ -5,6 +5,7 @@
 
 pub mod report;
 pub mod services;
+pub mod slots;
 pub mod status;
 pub mod table;
 pub mod text;
@@ -24,6 +25,9 @@ pub fn reply(verb: &Verb, reply: &Reply) -> Option<String> {
         (Verb::Report, Reply::Reports { reports }) => report::render(reports),
         (Verb::Logs { .. }, Reply::Logs { lines }) => logs(lines),
         (Verb::Restart { service }, Reply::Done) => format!("{service} is being restarted\n"),
+        (Verb::Rollback, Reply::Done) => {
+            "services are being stopped, then the other version is booted\n".into()
+        }
         (Verb::Poweroff, Reply::Done) => "services are being stopped, then power goes off\n".into(),
         (Verb::Reboot, Reply::Done) => {
             "services are being stopped, then the machine reboots\n".into()

@@ -1,6 +1,43 @@
 //! Replies that the tests of this module render.
 
-use bedplate_contract::control::{BootReport, BootState, PhaseTime, ServiceStatus, Status};
+use bedplate_contract::{
+    Digest,
+    control::{BootReport, BootState, PhaseTime, ServiceStatus, SlotState, SlotStatus, Status},
+    meta::Quarantined,
+};
+
+fn slot(slot: &str, root: u8, entry: &str, version: &str, state: SlotState) -> SlotStatus {
+    SlotStatus {
+        slot: slot.to_owned(),
+        active: version == "4.0.1",
+        root_hash: Some(Digest::from_bytes([root; 32])),
+        entry: Some(entry.to_owned()),
+        version: Some(version.to_owned()),
+        state,
+    }
+}
+
+/// The running version in a, another staged in b.
+fn staged() -> Vec<SlotStatus> {
+    vec![
+        slot("a", 1, "justnews_4.0.1.efi", "4.0.1", SlotState::Blessed),
+        slot("b", 2, "justnews_4.0.2+3.efi", "4.0.2", SlotState::Trial),
+    ]
+}
+
+/// The running version in b, bad; nothing in a.
+fn alone() -> Vec<SlotStatus> {
+    let empty = SlotStatus {
+        slot: "a".to_owned(),
+        active: false,
+        root_hash: None,
+        entry: None,
+        version: None,
+        state: SlotState::Empty,
+    };
+    let bad = slot("b", 1, "justnews_4.0.1+0-3.efi", "4.0.1", SlotState::Bad);
+    vec![empty, bad]
+}
 
 /// One ready, one waiting, one optional service.
 pub fn services() -> Vec<ServiceStatus> {
@@ -43,7 +80,7 @@ pub fn healthy() -> Status {
         profile: "min".to_owned(),
         slot: Some("a".to_owned()),
         entry: Some("justnews_4.0.1.efi".to_owned()),
-        slots: vec![],
+        slots: staged(),
         quarantine: vec![],
         boot: BootState::Healthy,
         uptime_ms: 3_725_000,
@@ -59,6 +96,11 @@ pub fn healthy() -> Status {
 pub fn degraded() -> Status {
     Status {
         slot: Some("b".to_owned()),
+        slots: alone(),
+        quarantine: vec![Quarantined {
+            root: Digest::from_bytes([2; 32]),
+            version: "4.0.2".to_owned(),
+        }],
         entry: Some("justnews_4.0.1+0-3.efi".to_owned()),
         boot: BootState::Degraded,
         address: None,

@@ -3,13 +3,21 @@
 use bedplate_contract::control::{BootState, PhaseTime, Status};
 
 use super::{
-    services, table,
+    services, slots, table,
     text::{long_time, mib, or_dash, printable, seconds},
 };
 
-/// Facts, then services, then phases; an empty line between them.
+/// Facts, then slots and quarantine, then services, then phases; an empty line between them.
 pub fn render(status: &Status) -> String {
     let mut text = table::align(&facts(status));
+    if !status.slots.is_empty() {
+        text.push('\n');
+        text.push_str(&slots::render(&status.slots));
+    }
+    if !status.quarantine.is_empty() {
+        text.push('\n');
+        text.push_str(&slots::quarantine(&status.quarantine));
+    }
     if !status.services.is_empty() {
         text.push('\n');
         text.push_str(&services::render(&status.services));
@@ -87,6 +95,10 @@ uptime   1 h 2 min
 address  10.0.2.15/24
 init     2.9 MiB resident
 
+SLOT  STATE    VERSION  ENTRY                 ROOT HASH
+a *   blessed  4.0.1    justnews_4.0.1.efi    010101010101
+b     trial    4.0.2    justnews_4.0.2+3.efi  020202020202
+
 SERVICE   STATE  NEED       PID  RESTARTS  BECAUSE
 postgres  ready  essential  212  0
 
@@ -111,6 +123,13 @@ init     2.9 MiB resident
 warning  expected 16384 MiB of memory, found 3900
 warning  expected 100 GiB of disk, found 20
 
+SLOT  STATE  VERSION  ENTRY                   ROOT HASH
+a     empty  -        -                       -
+b *   bad    4.0.1    justnews_4.0.1+0-3.efi  010101010101
+
+QUARANTINED  ROOT HASH
+4.0.2        020202020202
+
 SERVICE   STATE    NEED       PID  RESTARTS  BECAUSE
 postgres  ready    essential  212  0
 mcp_bus   waiting  essential  -    3         waiting for postgres because it is not ready
@@ -128,6 +147,7 @@ network  30.000 s  found no lease
         let status = Status {
             slot: None,
             entry: None,
+            slots: vec![],
             services: vec![],
             phases: vec![],
             ..sample::healthy()

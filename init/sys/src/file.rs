@@ -1,0 +1,107 @@
+//! What the kernel holds back of files and devices, and the room of file systems.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd},
+    path::Path,
+};
+
+use nix::{errno::Errno, libc};
+use rustix::fs::Advice;
+
+/// Starts writing the `length` bytes from `offset` that the kernel holds back, and waits for none.
+///
+/// It is no promise that they are on the medium; only `sync_all` is.
+///
+/// # Errors
+/// As sync_file_range(2).
+pub fn start_write(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    sync_range(file, offset, length, libc::SYNC_FILE_RANGE_WRITE)
+}
+
+/// Writes the `length` bytes from `offset` that the kernel holds back, and waits until it has.
+///
+/// # Errors
+/// As sync_file_range(2).
+pub fn finish_write(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    let flags = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | libc::SYNC_FILE_RANGE_WRITE
+        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    sync_range(file, offset, length, flags)
+}
+
+fn sync_range(file: &File, offset: u64, length: u64, flags: u32) -> io::Result<()> {
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let offset = i64::try_from(offset).map_err(invalid)?;
+    let length = i64::try_from(length).map_err(invalid)?;
+    // SAFETY: the call takes numbers alone; the descriptor is open for as long as `file` lives.
+    let result = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) };
+    Errno::result(result)?;
+    Ok(())
+}
+
+/// Drops what the kernel remembers of the clean pages of `file`, so that the next read asks the
+/// medium.
+///
+/// # Errors
+/// As posix_fadvise(2).
+pub fn forget(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(file.as_fd(), 0, None, Advice::DontNeed)?)
+}
+
+/// The room of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes in which room is given away: the cluster of a FAT.
+    pub unit: u64,
+    /// Bytes that are free for root.
+    pub free: u64,
+}
+
+/// The room of the file system that `path` is on.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn space(path: &Path) -> io::Result<Space> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        unit: found.f_frsize.max(1),
+        free: found.f_bfree.saturating_mul(found.f_frsize),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::FileExt};
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let path = std::env::temp_dir().join(format!("bedplate-file-{}", std::process::id()));
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)
+            .unwrap();
+        file.write_all_at(&[7; 8192], 0).unwrap();
+        start_write(&file, 0, 4096).unwrap();
+        finish_write(&file, 0, 8192).unwrap();
+        file.sync_all().unwrap();
+        forget(&file).unwrap();
+        let mut read = [0; 8192];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert_eq!(read, [7; 8192]);
+        assert!(start_write(&file, u64::MAX, 1).is_err());
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn room_is_counted_in_units() {
+        let space = space(Path::new("/")).unwrap();
+        assert!(space.unit >= 512 && space.free > 0);
+    }
+}
