@@ -25,6 +25,7 @@ mod summary;
 mod template;
 mod tree;
 mod unit;
+mod watchdog;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -129,6 +130,7 @@ fn read(root: &Table<'_>, profile: profile::Loaded, sources: &Sources<'_>) -> De
         gate: image::read_gate(root),
         network: image::read_network(root, &image.name),
         log: image::read_log(root),
+        watchdog_ms: watchdog::read(root),
         warnings: Vec::new(),
         image,
         base,

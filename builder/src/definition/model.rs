@@ -40,6 +40,8 @@ pub struct Definition {
     pub network: Network,
     /// `[log]`.
     pub log: Log,
+    /// `[watchdog]`: milliseconds, 0 when it is off.
+    pub watchdog_ms: u64,
     /// What may be meant and may be a slip; shown, never fatal.
     pub warnings: Vec<Problem>,
 }
