@@ -21,7 +21,6 @@ use crate::{
     console,
     decide::{Entry, Facts, How, State},
     disk::{self, Source},
-    esp,
     graph::{self, CycleError},
     ground::Ground,
     hardware::Hardware,
@@ -34,7 +33,7 @@ use crate::{
     state::{self, Kind},
     story::{Failures, Story},
     supervise::{Place, Supervisor},
-    tuning, volumes,
+    tuning, volumes, watchdog,
 };
 
 /// Event of a promise that the hardware does not keep: `expected`, `found`, `enforce`.
@@ -135,6 +134,7 @@ fn nothing() -> Appliance {
             keep: 0,
             lines_per_second: 0,
         },
+        watchdog_ms: 0,
     }
 }
 
@@ -143,17 +143,18 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
     story.phase("mounts", mounts::mount_essentials);
     story.phase("keys", reboot::tame_ctrl_alt_del);
     story.phase("modules", || modules::load_listed(layout::ROOT_MODULES));
+    // Stage 1 left it ticking with a time of its own.
+    story.phase("watchdog", || watchdog::arm(seconds(appliance.watchdog_ms)));
     ground.source = story.phase("slot", Source::load);
     let mut facts = Facts {
         entry: Entry::Trial,
         ..Facts::default()
     };
     if let Some(source) = ground.source.clone() {
-        // Counted before anything that follows can hang.
-        ground.meta = story.phase("meta", || count_attempt(&source));
-        if let Some(entries) = story.phase("entry", || esp::entries(&source.disk)) {
-            facts = ground.enter(appliance, entries);
-        }
+        // Stage 1 has counted this boot.
+        ground.meta = story.phase("meta", || open_meta(&source));
+        let entered = story.phase("entry", || ground.enter(appliance).map_err(Failures::text));
+        facts = entered.unwrap_or(facts);
         story.phase("state", || open_state(&source.disk));
     }
     check_hardware(appliance, ground, (&mut facts, story));
@@ -199,13 +200,15 @@ fn faults(story: &Story) -> Vec<String> {
     failures.collect()
 }
 
-fn count_attempt(source: &Source) -> Result<Meta, Failures> {
-    let failed = |error: &dyn std::error::Error| Failures::one(error);
-    let partition = disk::find(&source.disk, layout::META).map_err(|error| failed(&error))?;
-    let mut meta = Meta::open(&partition.device).map_err(|error| failed(&error))?;
-    let counted = meta.count_attempt(source.root_hash);
-    counted.map_err(|error| failed(&error))?;
-    Ok(meta)
+fn open_meta(source: &Source) -> Result<Meta, Failures> {
+    let partition =
+        disk::find(&source.disk, layout::META).map_err(|error| Failures::one(&error))?;
+    Meta::open(&partition.device).map_err(|error| Failures::one(&error))
+}
+
+/// Whole seconds, at least one for any time at all.
+fn seconds(ms: u64) -> u32 {
+    u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// A state in memory is a failure: services run on it, but what they keep is lost.

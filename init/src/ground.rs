@@ -1,17 +1,18 @@
 //! What a boot stands on: the slot it came from, its entry, its record.
 
 use bedplate_contract::{
-    Appliance, EntryName,
+    Appliance, Digest, EntryName,
     control::{BootReport, PhaseTime},
-    meta::Outcome,
+    meta::Quarantined,
 };
 
 use crate::{
-    decide::{Entry, Facts, Fallback},
+    decide::{Entry, Facts, Fallback, Subject, Verdict},
     disk::Source,
     esp,
     meta::Meta,
     network::Network,
+    slots::Slots,
     stage1::chain,
 };
 
@@ -24,6 +25,8 @@ pub struct Ground {
     pub meta: Option<Meta>,
     /// The loader entry as it is named now.
     pub entry: Option<EntryName>,
+    /// Both slots as they were when they were last looked at.
+    pub slots: Slots,
     /// The links.
     pub network: Option<Network>,
     /// Broken promises of the hardware, in words.
@@ -40,9 +43,9 @@ impl Ground {
             .map(|source| source.slot.letter().to_owned())
     }
 
-    /// Root hash, hex.
-    pub fn root_hash(&self) -> Option<String> {
-        self.source.as_ref().map(|source| source.root_hash.hex())
+    /// Root hash.
+    pub fn root(&self) -> Option<Digest> {
+        self.source.as_ref().map(|source| source.root_hash)
     }
 
     /// File name of the entry.
@@ -50,9 +53,13 @@ impl Ground {
         self.entry.as_ref().map(ToString::to_string)
     }
 
-    /// Drops the entry's counter, then notes it in the record.
-    ///
-    /// The rename is what the loader reads, so it alone decides; the record is a diary.
+    /// Versions that failed here.
+    pub fn quarantine(&self) -> Vec<Quarantined> {
+        let meta = self.meta.as_ref();
+        meta.map_or_else(Vec::new, |meta| meta.record().quarantine.clone())
+    }
+
+    /// Drops the entry's counter; the record learns of it with the report.
     ///
     /// # Errors
     /// Why the entry kept its counter, in words.
@@ -78,64 +85,125 @@ impl Ground {
         let renamed = work(&source.disk, entry).map_err(|error| chain(&error))?;
         let name = renamed.after.to_string();
         self.entry = Some(renamed.after);
+        // What it looks like now is told, not decided upon: a failure leaves the older look.
+        let _ = self.look();
         Ok(name)
     }
 
-    /// Writes the report and notes the outcome.
+    /// Writes the report, then notes the outcome and the quarantine in one write of the record.
+    ///
+    /// Power cut between the two leaves a report of a boot that the record does not know to have
+    /// ended: whoever looks next reports it again, and nothing is lost.
     ///
     /// # Errors
     /// Why it is not kept, in words. Nothing is to be kept in a container.
-    pub fn keep_report(&mut self, report: &BootReport, outcome: Outcome) -> Result<(), String> {
-        let (Some(source), Some(meta)) = (&self.source, &mut self.meta) else {
+    pub fn keep_report(
+        &mut self,
+        appliance: &Appliance,
+        verdict: &Verdict,
+        ms: u64,
+    ) -> Result<(), String> {
+        let Some((root, report)) = self.describe(appliance, verdict, ms) else {
             return Ok(());
         };
-        meta.write_report(report).map_err(|error| chain(&error))?;
-        let noted = meta.finish(source.root_hash, outcome);
+        let Some(meta) = &mut self.meta else {
+            return Ok(());
+        };
+        meta.write_report(&report).map_err(|error| chain(&error))?;
+        let noted = if verdict.quarantine {
+            meta.condemn((root, &report.version), verdict.outcome)
+        } else {
+            meta.finish(root, verdict.outcome)
+        };
         noted.map_err(|error| chain(&error))
     }
 
-    /// Finds this version among the `entries` of the loader; tells the core what it must know.
-    pub fn enter(&mut self, appliance: &Appliance, entries: Vec<EntryName>) -> Facts {
-        let wanted = EntryName::fresh(&appliance.name, &appliance.version);
-        let (own, others): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| entry.same_entry(&wanted));
-        let own = own.into_iter().next();
-        let counter = own.as_ref().map(|entry| entry.counter);
-        // One that is not listed is looked for again when it is to be renamed.
-        self.entry = own.or(Some(wanted));
-        Facts {
+    /// The report of a verdict, and whose it is; `None` in a container.
+    fn describe(
+        &self,
+        appliance: &Appliance,
+        verdict: &Verdict,
+        ms: u64,
+    ) -> Option<(Digest, BootReport)> {
+        let (root, version, entry) = match &verdict.subject {
+            Subject::Own => {
+                let entry = self.entry_name().unwrap_or_default();
+                (self.root()?, appliance.version.clone(), entry)
+            }
+            Subject::Other(other) => {
+                let entry = other.entry.to_string();
+                (other.root, other.entry.version.clone(), entry)
+            }
+        };
+        let own = verdict.subject == Subject::Own;
+        let report = BootReport {
+            version,
+            entry,
+            root_hash: root.hex(),
+            outcome: verdict.outcome.word().to_owned(),
+            reason: verdict.reason.clone(),
+            // How long it took and what it did, only its own boot knew.
+            ms: if own { ms } else { 0 },
+            services: verdict.services.clone(),
+            phases: if own { self.phases.clone() } else { Vec::new() },
+        };
+        Some((root, report))
+    }
+
+    /// Looks at slots and entries for the first time; tells the core what it must know.
+    ///
+    /// # Errors
+    /// Why they cannot be seen, in words: the version counts as one on trial with nowhere to go.
+    pub fn enter(&mut self, appliance: &Appliance) -> Result<Facts, String> {
+        // An entry that is not listed is looked for again when it is to be renamed.
+        self.entry = Some(EntryName::fresh(&appliance.name, &appliance.version));
+        self.look()?;
+        let counter = self.slots.own().map(|entry| entry.counter);
+        let record = self.meta.as_ref().map(|meta| meta.record());
+        Ok(Facts {
             entry: match counter {
                 Some(None) => Entry::Blessed,
                 Some(Some(_)) | None => Entry::Trial,
             },
-            fallback: if others.iter().any(can_boot) {
-                Fallback::Present
-            } else {
-                Fallback::Absent
-            },
+            counted: counter.flatten().is_some_and(|counter| counter.done > 0),
+            root: self.root(),
+            fallback: self.slots.fallback(),
+            // Without a record nothing can be said of others, and nothing be kept.
+            other: record.and_then(|record| self.slots.other(record)),
             ..Facts::default()
-        }
+        })
     }
-}
 
-/// Whether the loader would start the entry: it is blessed or has tries left.
-fn can_boot(entry: &EntryName) -> bool {
-    entry.counter.is_none_or(|counter| counter.left > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entries_tell_what_may_boot() {
-        for (entry, can) in [
-            ("a_1.efi", true),
-            ("a_1+1-2.efi", true),
-            ("a_1+0-3.efi", false),
-        ] {
-            assert_eq!(can_boot(&entry.parse().unwrap()), can, "{entry}");
+    /// Looks at slots and entries again; returns what else could boot now.
+    ///
+    /// # Errors
+    /// Why they cannot be seen, in words; what was seen before stays.
+    pub fn look(&mut self) -> Result<Fallback, String> {
+        let (Some(source), Some(wanted)) = (&self.source, &self.entry) else {
+            return Err("a container has no slots".to_owned());
+        };
+        let slots = Slots::look(&source.disk, Some(source.slot), wanted);
+        self.slots = slots.map_err(|error| chain(&error))?;
+        if let Some(own) = self.slots.own() {
+            self.entry = Some(own.clone());
         }
+        Ok(self.slots.fallback())
+    }
+
+    /// Lets a version be taken again.
+    ///
+    /// # Errors
+    /// Why it stays in quarantine, in words.
+    pub fn forgive(&mut self, root: &Digest) -> Result<(), String> {
+        let Some(meta) = &mut self.meta else {
+            return Err("this machine has no boot record".to_owned());
+        };
+        if !meta.record().is_quarantined(root) {
+            return Err(format!(
+                "no version with root hash {root} is quarantined",
+                root = root.hex()
+            ));
+        }
+        meta.forgive(root).map_err(|error| chain(&error))
     }
 }

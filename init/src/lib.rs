@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attempt;
 pub mod boot;
 pub mod cgroup;
 pub mod console;
 pub mod control;
+pub mod course;
 pub mod decide;
 pub mod disk;
 pub mod durable;
@@ -24,12 +26,16 @@ pub mod modules;
 pub mod mounts;
 pub mod network;
 pub mod probe;
+pub mod rescue;
 pub mod secrets;
 pub mod shutdown;
+pub mod slots;
 pub mod stage1;
 pub mod state;
 pub mod story;
 pub mod supervise;
 pub mod tuning;
+pub mod upgrade;
 pub mod verity;
 pub mod volumes;
+pub mod watchdog;

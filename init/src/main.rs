@@ -24,8 +24,7 @@ fn main() -> ExitCode {
     }
     panic::set_hook(Box::new(|info| leave(&info.to_string())));
     if stage1::is_initramfs() {
-        let Err(error) = stage1::run();
-        stage1::give_up(&error);
+        stage1::run();
         sleep_for_ever();
     }
     match boot::run() {

@@ -103,8 +103,36 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Write`]: the record stays as it was.
     pub fn finish(&mut self, root: Digest, outcome: Outcome) -> Result<(), MetaError> {
+        self.change(|record| record.finish(root, outcome))
+    }
+
+    /// Notes how the boot of `root` ended, and that this `version` is not taken again: both or
+    /// neither.
+    ///
+    /// # Errors
+    /// [`MetaError::Write`]: the record stays as it was.
+    pub fn condemn(
+        &mut self,
+        (root, version): (Digest, &str),
+        outcome: Outcome,
+    ) -> Result<(), MetaError> {
+        self.change(|record| {
+            record.finish(root, outcome);
+            record.quarantine(root, version);
+        })
+    }
+
+    /// Lets `root` be taken again.
+    ///
+    /// # Errors
+    /// [`MetaError::Write`]: the record stays as it was.
+    pub fn forgive(&mut self, root: &Digest) -> Result<(), MetaError> {
+        self.change(|record| record.forgive(root))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BootRecord)) -> Result<(), MetaError> {
         let mut record = self.newest.value.clone();
-        record.finish(root, outcome);
+        change(&mut record);
         if record == self.newest.value {
             return Ok(());
         }
@@ -226,6 +254,22 @@ mod tests {
         assert_eq!(meta.newest.generation, generation);
         let meta = Meta::open(partition.path()).unwrap();
         assert_eq!(meta.record().blessed, Some(root()));
+    }
+
+    #[test]
+    fn what_failed_is_quarantined_until_it_is_forgiven() {
+        let partition = partition();
+        let mut meta = Meta::open(partition.path()).unwrap();
+        meta.count_attempt(root()).unwrap();
+        meta.condemn((root(), "1"), Outcome::GateFailed).unwrap();
+        let generation = meta.newest.generation;
+        meta.condemn((root(), "1"), Outcome::GateFailed).unwrap();
+        assert_eq!(meta.newest.generation, generation);
+        let mut meta = Meta::open(partition.path()).unwrap();
+        assert!(meta.record().is_quarantined(&root()));
+        meta.forgive(&root()).unwrap();
+        let meta = Meta::open(partition.path()).unwrap();
+        assert!(!meta.record().is_quarantined(&root()));
     }
 
     #[test]

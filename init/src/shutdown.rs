@@ -8,10 +8,12 @@ use bedplate_sys::{
     reboot::{self, Down},
 };
 
-use crate::console;
+use crate::{console, stage1::chain, watchdog};
 
 /// Event of a mount that stays: `path`, `error`.
 const STAYS: &str = "unmount.failed";
+/// Event of a watchdog that could not be stopped: `error`.
+const ARMED: &str = "watchdog.failed";
 
 /// For how long processes that were killed are reaped, and the console may take its lines.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -23,14 +25,26 @@ const POLL: Duration = Duration::from_millis(10);
 ///
 /// A kernel that refuses to go leaves PID 1 asleep: it must not end, for that is a panic.
 pub fn end(how: Down, volumes: &[Volume]) -> ! {
+    // A reboot leaves the watchdog ticking: what follows has its whole time, and no more.
+    watchdog::pet();
     end_processes();
     unmount(volumes);
     host::sync();
+    if how == Down::Poweroff {
+        disarm();
+    }
     console::drain(LIMIT);
     loop {
         // It is refused only to a process without CAP_SYS_BOOT; then there is nothing to be told.
         let _ = reboot::go_down(how);
         thread::sleep(LIMIT);
+    }
+}
+
+/// A machine that is switched off is not to be started again by its watchdog.
+fn disarm() {
+    if let Err(error) = watchdog::disarm() {
+        console::emit(&console::event(ARMED).with("error", chain(&error)));
     }
 }
 

@@ -1,7 +1,8 @@
 //! `/init` of the initramfs: from the kernel's first process to PID 1 of a verified root.
 //!
-//! Trusts the command line alone, which is part of the signed UKI. Any failure ends in a reboot
-//! after a pause: the loader has counted this try before the kernel started.
+//! Trusts the command line alone, which is part of the signed UKI. A failure ends in a reboot after a
+//! pause while the loader or the boot record counts, and else in leaving for another entry or in
+//! staying here, as [`crate::course`] says.
 
 use std::{
     convert::Infallible,
@@ -22,17 +23,24 @@ use bedplate_sys::{
 };
 
 use crate::{
+    attempt::{Attempt, Identity},
     console,
+    course::{self, Course},
     disk::{self, DiskError, Source},
     modules,
     mounts::{self, MountsError},
-    verity::{self, Verified, VerityError},
+    rescue::Rescue,
+    verity::{self, Damage, Verified, VerityError},
+    watchdog,
 };
 
 /// Event of a stage 1 that cannot go on: `error`, with its causes.
 pub const FAILED: &str = "stage1.failed";
 /// Event of a module that could not be loaded: `error`.
 pub const MODULE_FAILED: &str = "stage1.module";
+
+/// Event of a watchdog that could not be armed: `error`.
+const WATCHDOG_FAILED: &str = "watchdog.failed";
 
 /// How long disks may take to appear: controllers and slow enclosures need some seconds.
 const DISKS: Duration = Duration::from_secs(30);
@@ -75,6 +83,22 @@ pub enum Stage1Error {
         /// Devices and labels that there are.
         found: String,
     },
+    /// The slot is not what its tree says, and it is not the first time.
+    #[error("slot `{slot}` is corrupt")]
+    Corrupt {
+        /// Letter.
+        slot: &'static str,
+        /// The first bad block.
+        source: Damage,
+    },
+    /// The slot is sound, and still no boot of it comes to a verdict.
+    #[error("slot `{slot}` is sound, but {attempts} boots in a row reached no verdict")]
+    NoVerdict {
+        /// Letter.
+        slot: &'static str,
+        /// This one included.
+        attempts: u32,
+    },
     /// The slot cannot be mapped.
     #[error("verifying slot `{slot}`")]
     Verity {
@@ -106,17 +130,41 @@ pub fn is_initramfs() -> bool {
     Path::new(layout::STAGE1_MODULES).exists()
 }
 
-/// Becomes PID 1 of the root that the command line names.
+/// Becomes PID 1 of the root that the command line names, or ends the machine.
 ///
-/// # Errors
-/// Whatever is in the way; the caller hands it to [`give_up`].
-pub fn run() -> Result<Infallible, Stage1Error> {
+/// Returns only where the kernel refuses the end; the caller must not end either way.
+pub fn run() {
+    let mut attempt = None;
+    let Err(failure) = reach_root(&mut attempt);
+    fail(&failure, attempt);
+}
+
+/// Why the root is not entered, and what was chosen where that is known already.
+#[derive(Debug)]
+struct Failure {
+    error: Stage1Error,
+    course: Option<Course>,
+}
+
+impl From<Stage1Error> for Failure {
+    fn from(error: Stage1Error) -> Self {
+        let course = None;
+        Self { error, course }
+    }
+}
+
+/// Leaves in `attempt` what it knows when it fails.
+fn reach_root(attempt: &mut Option<Attempt>) -> Result<Infallible, Failure> {
     mounts::mount_kernel().map_err(Stage1Error::Mounts)?;
     if let Err(error) = modules::load_listed(layout::STAGE1_MODULES) {
         // A driver of hardware that is not here; if it was the disk's, that shows below.
         console::emit(&console::event(MODULE_FAILED).with("error", chain(&error)));
     }
-    let wanted = read_root_hash()?;
+    if let Err(error) = watchdog::arm(watchdog::STAGE1_SECONDS) {
+        console::emit(&console::event(WATCHDOG_FAILED).with("error", chain(&error)));
+    }
+    let identity = read_identity()?;
+    let wanted = identity.root;
     let slot = wait_for_slot(&wanted)?;
     let letter = slot.slot.letter();
     console::emit(
@@ -124,6 +172,9 @@ pub fn run() -> Result<Infallible, Stage1Error> {
             .with("slot", letter)
             .with("roothash", wanted.hex()),
     );
+    // Before anything of the slot is read: its first bad block restarts the machine.
+    let counted = Attempt::count(identity, &slot.root.disk, Some(slot.slot));
+    consider(attempt.insert(counted), &slot, &wanted)?;
     let mapped = verity::map(&slot, &wanted);
     let device = mapped.map_err(|source| Stage1Error::Verity {
         slot: letter,
@@ -131,19 +182,103 @@ pub fn run() -> Result<Infallible, Stage1Error> {
     })?;
     mount_root(&device)?;
     remember(&slot, wanted)?;
-    enter_root()
+    Ok(enter_root()?)
 }
 
-/// Says why stage 1 failed, waits so that it can be read, and starts the machine again.
-///
-/// Returns only where the kernel refuses the reboot; the caller must not end either way.
-pub fn give_up(error: &Stage1Error) {
-    console::emit(&console::event(FAILED).with("error", chain(error)));
+/// Whether it makes sense to start the root once more.
+fn consider(attempt: &mut Attempt, slot: &Verified, wanted: &Digest) -> Result<(), Failure> {
+    if attempt.attempts() < course::CHECK_FROM {
+        return Ok(());
+    }
+    let mut chances = attempt.chances();
+    let mut damage = None;
+    if course::before_root(&chances) == Course::Check {
+        damage = check(slot, wanted).err();
+        chances.sound = Some(damage.is_none());
+    }
+    let course = course::before_root(&chances);
+    if matches!(course, Course::Go | Course::Check) {
+        return Ok(());
+    }
+    let slot = slot.slot.letter();
+    let attempts = attempt.attempts();
+    let error = match damage {
+        Some(source) => Stage1Error::Corrupt { slot, source },
+        None => Stage1Error::NoVerdict { slot, attempts },
+    };
+    let course = Some(course);
+    Err(Failure { error, course })
+}
+
+fn check(slot: &Verified, wanted: &Digest) -> Result<(), Damage> {
+    let letter = slot.slot.letter();
+    console::emit(&console::event(event::name::SLOT_CHECK).with("slot", letter));
+    let begin = clock::since_boot_ms();
+    let checked = verity::check(slot, wanted, || {
+        watchdog::pet();
+        console::flush();
+    });
+    let ms = clock::since_boot_ms().saturating_sub(begin);
+    let sound = if checked.is_ok() { "yes" } else { "no" };
+    let mut line = console::event(event::name::SLOT_CHECKED)
+        .with("slot", letter)
+        .with("sound", sound)
+        .with("ms", ms);
+    if let Err(damage) = &checked {
+        line = line.with("reason", chain(damage));
+    }
+    console::emit(&line);
+    checked
+}
+
+/// Says why stage 1 failed and does what is left to do.
+fn fail(failure: &Failure, attempt: Option<Attempt>) {
+    let reason = chain(&failure.error);
+    console::emit(&console::event(FAILED).with("error", &reason));
+    let identity = read_identity().ok();
+    let missing = match &failure.error {
+        Stage1Error::NoSlot { .. } => identity.as_ref().map(|identity| identity.root),
+        _ => None,
+    };
+    let mut attempt = attempt.or_else(|| Attempt::without_slot(identity?));
+    let course = failure.course.or_else(|| {
+        let chances = attempt.as_mut()?.chances();
+        Some(course::without_root(&chances))
+    });
+    match (course, &mut attempt) {
+        (Some(Course::Leave), Some(attempt)) => match attempt.leave(&reason) {
+            Ok(()) => restart(),
+            Err(error) => stay(Some(attempt), &format!("{reason}; {error}"), missing),
+        },
+        (Some(Course::Stay), attempt) => stay(attempt.as_mut(), &reason, missing),
+        _ => restart(),
+    }
+}
+
+/// Waits so that the console can be read, then starts the machine again.
+fn restart() {
+    watchdog::pet();
     thread::sleep(PAUSE);
+    end(Down::Reboot);
+}
+
+fn stay(attempt: Option<&mut Attempt>, reason: &str, missing: Option<Digest>) {
+    let attempt = attempt.map(|attempt| {
+        attempt.stay(reason);
+        &*attempt
+    });
+    end(Rescue::new(attempt, reason, missing).run());
+}
+
+fn end(how: Down) {
     console::drain(EXEC);
     host::sync();
+    if how == Down::Poweroff {
+        // Told by nobody: the machine is off, or started again by its watchdog.
+        let _ = watchdog::disarm();
+    }
     // Nothing is left to be done with an error; the kernel's panic would follow.
-    let _ = reboot::go_down(Down::Reboot);
+    let _ = reboot::go_down(how);
 }
 
 /// An error and its causes in one line.
@@ -157,10 +292,9 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
-fn read_root_hash() -> Result<Digest, Stage1Error> {
+fn read_identity() -> Result<Identity, Stage1Error> {
     let found = fs::read_to_string("/proc/cmdline").map_err(Stage1Error::Cmdline)?;
-    let hash = cmdline::root_hash(&found);
-    hash.ok_or_else(|| Stage1Error::NoRootHash {
+    Identity::of(&found).ok_or_else(|| Stage1Error::NoRootHash {
         found: found.trim().to_owned(),
     })
 }
@@ -182,6 +316,7 @@ fn wait_for_slot(wanted: &Digest) -> Result<Verified, Stage1Error> {
             });
         }
         console::flush();
+        watchdog::pet();
         thread::sleep(POLL);
     }
 }

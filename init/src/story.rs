@@ -5,7 +5,7 @@ use std::error::Error;
 use bedplate_contract::{control::PhaseTime, event::name};
 use bedplate_sys::clock;
 
-use crate::{console, stage1::chain};
+use crate::{console, stage1::chain, watchdog};
 
 /// The phases so far.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ impl Story {
         phase: &str,
         work: impl FnOnce() -> Result<T, E>,
     ) -> Option<T> {
+        watchdog::pet();
         let begin = clock::since_boot_ms();
         let result = work();
         let ms = clock::since_boot_ms().saturating_sub(begin);
@@ -64,6 +65,12 @@ impl Failures {
     /// Joins the failures of a phase that goes on after each.
     pub fn of<E: Error>(errors: Vec<E>) -> Self {
         let texts = errors.iter().map(|error| chain(error)).collect();
+        Self { texts }
+    }
+
+    /// A failure that is words already.
+    pub fn text(text: String) -> Self {
+        let texts = vec![text];
         Self { texts }
     }
 

@@ -22,9 +22,10 @@ use bedplate_sys::{
 use crate::{
     console,
     control::Source,
-    decide::{Event, Facts, How, ServiceId, State},
+    decide::{Event, Facts, How, Order, ServiceId, State},
     host::{Host, Linux, drive, linux_event},
     stage1::chain,
+    watchdog,
 };
 
 /// Event of a loop that could not wait: `error`.
@@ -84,6 +85,7 @@ enum Token {
     Check(usize),
     Control(Source),
     Network,
+    Upgrade,
 }
 
 impl Supervisor {
@@ -125,6 +127,7 @@ impl Supervisor {
             self.take(token);
         }
         self.take_time();
+        watchdog::pet();
         console::flush();
     }
 
@@ -153,6 +156,12 @@ impl Supervisor {
         );
         let network = self.host.ground.network.as_ref().and_then(|n| n.fd());
         all.extend(network.map(|fd| wait_for(Token::Network, fd, Interest::Read)));
+        let upgrade = self
+            .host
+            .upgrade
+            .as_ref()
+            .and_then(|upgrade| upgrade.watch());
+        all.extend(upgrade.map(|fd| wait_for(Token::Upgrade, fd, Interest::Read)));
         all
     }
 
@@ -168,6 +177,7 @@ impl Supervisor {
             self.host.control.next_deadline(),
             network,
             console,
+            watchdog::next_deadline(),
         ];
         all.into_iter().flatten().min()
     }
@@ -194,6 +204,7 @@ impl Supervisor {
             Token::Output(service) => self.host.drain(service),
             Token::Control(source) => self.take_requests(source),
             Token::Network => self.turn_network(),
+            Token::Upgrade => self.host.drain_upgrade(),
         }
     }
 
@@ -260,12 +271,22 @@ impl Supervisor {
                     None
                 }
             },
-            Request::Upgrade { .. }
-            | Request::Rollback
-            | Request::Rescan
-            | Request::Forgive { .. } => Some(Reply::Refused {
-                reason: "this version of `init` does not upgrade".to_owned(),
-            }),
+            Request::Upgrade {
+                source,
+                step,
+                force,
+            } => {
+                let order = Order {
+                    source,
+                    step,
+                    force,
+                };
+                self.drive(Event::Upgrade { order, client });
+                None
+            }
+            Request::Rollback => self.roll_back(client),
+            Request::Rescan => Some(self.rescan()),
+            Request::Forgive { root } => Some(done(self.host.ground.forgive(&root))),
             Request::Poweroff => self.go_down(client, self.place.off()),
             Request::Reboot => self.go_down(client, self.place.again()),
         }
@@ -276,6 +297,22 @@ impl Supervisor {
         self.host.control.reply(client, &Reply::Done);
         self.drive(Event::Down(how));
         None
+    }
+
+    /// Looks again first: whoever wrote an entry may have been killed before it said so.
+    fn roll_back(&mut self, client: u64) -> Option<Reply> {
+        if self.place == Place::Machine
+            && let refused @ Reply::Refused { .. } = self.rescan()
+        {
+            return Some(refused);
+        }
+        self.drive(Event::Rollback { client });
+        None
+    }
+
+    fn rescan(&mut self) -> Reply {
+        let looked = self.host.ground.look();
+        done(looked.map(|fallback| self.drive(Event::Rescanned(fallback))))
     }
 
     fn logs(&self, service: &str, lines: u32) -> Reply {
@@ -307,8 +344,8 @@ impl Supervisor {
             profile: appliance.profile.clone(),
             slot: ground.slot(),
             entry: ground.entry_name(),
-            slots: Vec::new(),
-            quarantine: Vec::new(),
+            slots: ground.slots.status(),
+            quarantine: ground.quarantine(),
             boot: self.state.boot(),
             uptime_ms: self.host.now(),
             init_rss_kib: resident_kib(),
@@ -328,6 +365,13 @@ const fn wait_for(token: Token, fd: BorrowedFd<'_>, interest: Interest) -> Wait<
     }
 }
 
+fn done(outcome: Result<(), String>) -> Reply {
+    match outcome {
+        Ok(()) => Reply::Done,
+        Err(reason) => Reply::Refused { reason },
+    }
+}
+
 fn unknown(service: &str) -> Reply {
     Reply::Refused {
         reason: format!("no service is called `{service}`"),
@@ -335,7 +379,7 @@ fn unknown(service: &str) -> Reply {
 }
 
 /// `VmRSS` of this process in KiB; 0 where `/proc` is not mounted.
-fn resident_kib() -> u64 {
+pub fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|rest| rest.split_ascii_whitespace().next());

@@ -1,5 +1,7 @@
 //! The slot whose hash tree has a given root hash, as a verified block device.
 
+mod check;
+
 use std::{
     fs::File,
     io,
@@ -14,6 +16,7 @@ use bedplate_contract::{
 use bedplate_sys::dm::{self, Table};
 
 use crate::disk::{Partition, Slot};
+pub use check::{Damage, check};
 
 /// Name of the mapped device.
 const NAME: &str = "root";

@@ -26,6 +26,7 @@ mod template;
 mod tree;
 mod unit;
 mod update;
+mod watchdog;
 
 use std::{
     collections::BTreeMap,
@@ -174,6 +175,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         network: image::read_network(root, &image.name),
         log: image::read_log(root),
         update: update::read(root, &image, sources, &given.trusted),
+        watchdog_ms: watchdog::read(root),
         warnings: Vec::new(),
         image,
         base,

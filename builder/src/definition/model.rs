@@ -42,6 +42,8 @@ pub struct Definition {
     pub log: Log,
     /// `[update]`, with the keys that were given besides.
     pub update: Update,
+    /// `[watchdog]`: milliseconds, 0 when it is off.
+    pub watchdog_ms: u64,
     /// What may be meant and may be a slip; shown, never fatal.
     pub warnings: Vec<Problem>,
 }

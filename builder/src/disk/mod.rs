@@ -142,7 +142,11 @@ fn uki(
     let kernel = read(&request.kernel.vmlinuz)?;
     let parts = uki::Parts {
         os_release: &uki::os_release(&image.name, &image.version),
-        command_line: &uki::command_line(root_hash, request.cmdline),
+        command_line: &uki::command_line(
+            root_hash,
+            &EntryName::fresh(&image.name, &image.version),
+            request.cmdline,
+        ),
         release,
         initramfs: &initramfs::build(request.init, modules)?,
         kernel: &kernel,

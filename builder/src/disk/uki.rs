@@ -2,7 +2,7 @@
 //!
 //! Source: UAPI.5 Unified Kernel Image; systemd-stub(7), "Description"; UAPI.1 "Type #2".
 
-use bedplate_contract::{Digest, cmdline};
+use bedplate_contract::{Digest, EntryName, cmdline};
 
 use super::pe::{self, PeError, Section};
 
@@ -44,11 +44,11 @@ pub fn assemble(stub: &[u8], parts: &Parts<'_>) -> Result<Vec<u8>, PeError> {
     )
 }
 
-/// The kernel command line: the root it belongs to, the common words, and `extra` ones of the
-/// profile, which win because they stand last.
-pub fn command_line(root_hash: &Digest, extra: &[String]) -> String {
+/// The kernel command line: the root it belongs to, the `entry` that starts it, the common words, and
+/// `extra` ones of the profile, which win because they stand last.
+pub fn command_line(root_hash: &Digest, entry: &EntryName, extra: &[String]) -> String {
     let root = format!("{}={}", cmdline::ROOT_HASH, root_hash.hex());
-    let words = [root, COMMON.to_owned()];
+    let words = [root, cmdline::entry_word(entry), COMMON.to_owned()];
     words
         .iter()
         .chain(extra)
@@ -75,8 +75,10 @@ mod tests {
     #[test]
     fn the_command_line_names_the_root_and_ends_with_the_profiles_words() {
         let hash = Digest::of(b"root");
-        let line = command_line(&hash, &["extra".to_owned(), "panic=5".to_owned()]);
+        let entry = EntryName::fresh("hello", "1.0");
+        let line = command_line(&hash, &entry, &["extra".to_owned(), "panic=5".to_owned()]);
         assert_eq!(cmdline::root_hash(&line), Some(hash));
+        assert_eq!(cmdline::entry(&line), Some(entry.blessed()));
         assert_eq!(cmdline::value(&line, "console"), Some("ttyS0,115200"));
         assert_eq!(cmdline::value(&line, "panic"), Some("5"));
     }

@@ -34,6 +34,7 @@ pub(super) fn appliance(
         services: services.collect::<Result<_, _>>()?,
         gate: definition.gate.clone(),
         log: definition.log.clone(),
+        watchdog_ms: definition.watchdog_ms,
     })
 }
 

@@ -111,6 +111,7 @@ pub(super) fn appliance(definition: &Definition) -> Vec<Input> {
     inputs.push(value("gate", &definition.gate));
     inputs.push(value("network", &definition.network));
     inputs.push(value("log", &definition.log));
+    inputs.push(value("watchdog", &definition.watchdog_ms));
     inputs
 }
 

@@ -42,6 +42,10 @@ pub struct Appliance {
     pub gate: Gate,
     /// Rotation of captured output.
     pub log: Log,
+    /// Milliseconds of silence of PID 1 after which the hardware watchdog resets the machine; 0
+    /// leaves the watchdog off.
+    #[serde(default)]
+    pub watchdog_ms: u64,
 }
 
 /// One promise of the hardware profile.

@@ -19,6 +19,18 @@ pub mod name {
     pub const PHASE_FAILED: &str = "phase.failed";
     /// The root was found: `slot`, `roothash`.
     pub const SLOT: &str = "slot.found";
+    /// Stage 1 counted this boot: `roothash`, `attempts` in a row without a verdict.
+    pub const COUNTED: &str = "boot.counted";
+    /// Stage 1 reads the slot against its hash tree: `slot`.
+    pub const SLOT_CHECK: &str = "slot.check";
+    /// It has: `slot`, `sound` (`yes`, `no`), `ms`, and `reason` when it is not.
+    pub const SLOT_CHECKED: &str = "slot.checked";
+    /// Stage 1 stays, reachable by the control port, for a boot leads nowhere: `reason`.
+    pub const STAGE1_STAYS: &str = "stage1.stays";
+    /// The hardware watchdog ticks: `seconds`.
+    pub const WATCHDOG_ARMED: &str = "watchdog.armed";
+    /// There is no hardware watchdog, or no driver for it.
+    pub const WATCHDOG_ABSENT: &str = "watchdog.absent";
     /// A service's process was started: `name`, `pid`.
     pub const SERVICE_STARTED: &str = "service.started";
     /// A service became ready: `name`, `ms` since its start.
@@ -43,7 +55,7 @@ pub mod name {
     pub const MARKED_BAD: &str = "boot.bad";
     /// No other slot can boot: the machine stays as it is: `reason`.
     pub const DEGRADED: &str = "boot.degraded";
-    /// A version failed and is not taken again unless forced: `version`, `reason`.
+    /// A version failed and is not taken again unless forced: `version`, `roothash`, `reason`.
     pub const QUARANTINED: &str = "version.quarantined";
     /// An upgrade goes on: `text`.
     pub const UPGRADE: &str = "upgrade";

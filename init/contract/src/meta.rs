@@ -79,7 +79,8 @@ pub struct Quarantined {
 pub struct Boots {
     /// Root hash.
     pub root: Digest,
-    /// Boots since it was last blessed, this one included; saturates.
+    /// Boots in a row that reached no verdict, this one included until it has reached one;
+    /// saturates.
     pub attempts: u32,
     /// How the last one ended.
     pub outcome: Outcome,
@@ -133,13 +134,35 @@ pub struct Frame<T> {
     pub value: T,
 }
 
+impl Outcome {
+    /// The word of boot reports.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Blessed => "blessed",
+            Self::GateFailed => "gate-failed",
+            Self::Degraded => "degraded",
+            Self::Crashed => "crashed",
+            Self::RolledBack => "rolled-back",
+            Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a boot that ended so came to a verdict on its version.
+    pub const fn is_verdict(self) -> bool {
+        !matches!(self, Self::Pending | Self::Stopped)
+    }
+}
+
 impl BootRecord {
     /// What is remembered of `root`.
     pub fn boots_of(&self, root: &Digest) -> Option<&Boots> {
         self.boots.iter().find(|boots| boots.root == *root)
     }
 
-    /// Counts a boot of `root` as begun; returns its attempts, this one included.
+    /// Counts a boot of `root` as begun; returns its boots in a row without a verdict, this one
+    /// included.
     pub fn begin(&mut self, root: Digest) -> u32 {
         let known = self.boots.iter().position(|boots| boots.root == root);
         let mut boots = match known {
@@ -150,6 +173,9 @@ impl BootRecord {
                 outcome: Outcome::Pending,
             },
         };
+        if boots.outcome.is_verdict() {
+            boots.attempts = 0;
+        }
         boots.attempts = boots.attempts.saturating_add(1);
         boots.outcome = Outcome::Pending;
         let attempts = boots.attempts;
@@ -348,6 +374,17 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_ends_the_row_of_attempts() {
+        for outcome in [Outcome::GateFailed, Outcome::Degraded, Outcome::Blessed] {
+            let mut record = BootRecord::default();
+            record.begin(root(1));
+            assert_eq!(record.begin(root(1)), 2);
+            record.finish(root(1), outcome);
+            assert_eq!(record.begin(root(1)), 1, "{outcome:?}");
+        }
+    }
+
+    #[test]
     fn a_boot_that_was_stopped_is_not_held_against_its_version() {
         let mut record = BootRecord::default();
         record.begin(root(1));
@@ -365,6 +402,10 @@ mod tests {
         );
         let newer = serde_json::from_str::<Outcome>("\"melted\"").unwrap();
         assert_eq!(newer, Outcome::Unknown);
+        for outcome in [Outcome::GateFailed, Outcome::RolledBack, Outcome::Crashed] {
+            let word = serde_json::to_string(&outcome).unwrap();
+            assert_eq!(word, format!("\"{}\"", outcome.word()));
+        }
     }
 
     #[test]

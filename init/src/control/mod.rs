@@ -28,9 +28,6 @@ use port::Port;
 /// Connections at a time; more than an operator, a monitor and their scripts need.
 const CLIENTS: usize = 16;
 
-/// The client number of the virtio-serial port.
-const PORT: u64 = 0;
-
 /// What the loop waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -58,7 +55,7 @@ impl Control {
             listener: None,
             clients: Vec::new(),
             port: Port::new(now),
-            next: PORT + 1,
+            next: 0,
         }
     }
 
@@ -110,7 +107,7 @@ impl Control {
 
     /// Takes what came from `source`: requests, each with its client, in order.
     pub fn advance(&mut self, source: Source, now: u64) -> Vec<(u64, Request)> {
-        let requests = match source {
+        let (number, requests) = match source {
             Source::Listener => {
                 self.accept();
                 return Vec::new();
@@ -118,12 +115,8 @@ impl Control {
             Source::Port => self.port.advance(now),
             Source::Client(number) => {
                 let found = self.clients.iter_mut().find(|c| c.number() == number);
-                found.map(Client::advance).unwrap_or_default()
+                (number, found.map(Client::advance).unwrap_or_default())
             }
-        };
-        let number = match source {
-            Source::Client(number) => number,
-            Source::Port | Source::Listener => PORT,
         };
         self.clients.retain(|client| !client.is_over());
         requests
@@ -134,8 +127,8 @@ impl Control {
 
     /// Answers a client; one that has gone meanwhile is not missed.
     pub fn reply(&mut self, number: u64, reply: &Reply) {
-        if number == PORT {
-            return self.port.reply(reply);
+        if Port::is_its(number) {
+            return self.port.reply(number, reply);
         }
         if let Some(client) = self.clients.iter_mut().find(|c| c.number() == number) {
             client.reply(reply);
@@ -153,7 +146,8 @@ impl Control {
                 continue;
             }
             let mut client = Client::new(self.next, stream);
-            self.next = self.next.wrapping_add(1).max(PORT + 1);
+            // 2^63 connections are more than any machine lives to see.
+            self.next = self.next.wrapping_add(1);
             match refusal {
                 // Told at once and dropped: it never takes a place.
                 Some(reason) => client.reply(&Reply::Refused { reason }),

@@ -17,7 +17,7 @@ use bedplate_contract::{
 };
 use bedplate_sys::poll::Interest;
 
-use super::{PORT, client::Client};
+use super::client::Client;
 
 /// Where the kernel lists ports with their names.
 const SYSFS: &str = "/sys/class/virtio-ports";
@@ -31,9 +31,22 @@ const SEARCH_MS: u64 = 60_000;
 /// Milliseconds between two looks, for the port and for its other end.
 const PAUSE_MS: u64 = 500;
 
+/// The bit that tells the numbers of the port's clients from those of connections.
+const NUMBERS: u64 = 1 << 63;
+
+/// The port with the number of whoever speaks on it now.
+///
+/// Each that opens its other end is another client: an answer that comes late must not reach one
+/// that never asked.
+#[derive(Debug)]
+pub(super) struct Port {
+    link: Link,
+    number: u64,
+}
+
 /// The port, as far as it is known.
 #[derive(Debug)]
-pub(super) enum Port {
+enum Link {
     /// It has not shown up yet; the next look and the last one.
     Sought { next: u64, last: u64 },
     /// There is none.
@@ -44,16 +57,20 @@ pub(super) enum Port {
 
 impl Port {
     pub const fn new(now: u64) -> Self {
-        Self::Sought {
+        let link = Link::Sought {
             next: now,
             last: now.saturating_add(SEARCH_MS),
+        };
+        Self {
+            link,
+            number: NUMBERS,
         }
     }
 
     pub fn watch(&self, now: u64) -> Option<(BorrowedFd<'_>, Interest)> {
-        match self {
+        match &self.link {
             // A port whose other end is closed is ready all the time: it must not be polled.
-            Self::Open { client, rests } if *rests <= now => {
+            Link::Open { client, rests } if *rests <= now => {
                 Some((client.as_fd(), client.interest()))
             }
             _ => None,
@@ -61,46 +78,56 @@ impl Port {
     }
 
     pub const fn next_deadline(&self) -> Option<u64> {
-        match self {
-            Self::Sought { next, .. } => Some(*next),
-            Self::Open { rests, .. } if *rests > 0 => Some(*rests),
+        match &self.link {
+            Link::Sought { next, .. } => Some(*next),
+            Link::Open { rests, .. } if *rests > 0 => Some(*rests),
             _ => None,
         }
     }
 
     pub fn tick(&mut self, now: u64) {
-        match self {
-            Self::Sought { next, last } if *next <= now => {
+        match &mut self.link {
+            Link::Sought { next, last } if *next <= now => {
                 let last = *last;
-                *self = match open() {
-                    Some(client) => Self::Open { client, rests: 0 },
-                    None if now >= last => Self::Absent,
-                    None => Self::Sought {
+                self.link = match open() {
+                    Some(client) => Link::Open { client, rests: 0 },
+                    None if now >= last => Link::Absent,
+                    None => Link::Sought {
                         next: now.saturating_add(PAUSE_MS),
                         last,
                     },
                 };
             }
-            Self::Open { rests, .. } if *rests <= now => *rests = 0,
+            Link::Open { rests, .. } if *rests <= now => *rests = 0,
             _ => {}
         }
     }
 
-    pub fn advance(&mut self, now: u64) -> Vec<Request> {
-        let Self::Open { client, rests } = self else {
-            return Vec::new();
+    /// Requests, all of the client with this number.
+    pub fn advance(&mut self, now: u64) -> (u64, Vec<Request>) {
+        let number = self.number;
+        let Link::Open { client, rests } = &mut self.link else {
+            return (number, Vec::new());
         };
         let requests = client.advance();
         if client.is_over() || client.interest() == Interest::Write {
             // Nobody is there, or whoever was is gone: the next one begins with a clean line.
             client.reset();
             *rests = now.saturating_add(PAUSE_MS);
+            self.number = number.wrapping_add(1) | NUMBERS;
         }
-        requests
+        (number, requests)
     }
 
-    pub fn reply(&mut self, reply: &Reply) {
-        if let Self::Open { client, .. } = self {
+    /// Whether `number` is that of some client of the port, now or earlier.
+    pub const fn is_its(number: u64) -> bool {
+        number & NUMBERS != 0
+    }
+
+    pub fn reply(&mut self, number: u64, reply: &Reply) {
+        if let Link::Open { client, .. } = &mut self.link
+            && number == self.number
+        {
             client.reply(reply);
         }
     }
@@ -111,7 +138,7 @@ fn open() -> Option<Client<File>> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(NONBLOCK);
     let file = options.open(node).ok()?;
-    Some(Client::new(PORT, file))
+    Some(Client::new(NUMBERS, file))
 }
 
 /// The node of the port called `name`.
@@ -144,6 +171,32 @@ mod tests {
     }
 
     #[test]
+    fn a_late_answer_reaches_no_other_client() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("port");
+        fs::write(&path, "{\"request\":\"status\"}\n").unwrap();
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        let mut port = Port {
+            link: Link::Open {
+                client: Client::new(NUMBERS, file.unwrap()),
+                rests: 0,
+            },
+            number: NUMBERS,
+        };
+        let (first, requests) = port.advance(0);
+        assert_eq!(requests, [Request::Status]);
+        assert!(Port::is_its(first));
+        // The end of the file stands for the other end that was closed.
+        assert!(port.advance(1).1.is_empty());
+        port.reply(first, &Reply::Done);
+        assert!(!fs::read_to_string(&path).unwrap().contains("done"));
+        let second = port.number;
+        assert_ne!(first, second);
+        port.reply(second, &Reply::Done);
+        assert!(fs::read_to_string(&path).unwrap().contains("done"));
+    }
+
+    #[test]
     fn the_search_ends() {
         let mut port = Port::new(0);
         let mut now = 0;
@@ -152,6 +205,6 @@ mod tests {
             now = next;
             port.tick(now);
         }
-        assert!(matches!(port, Port::Absent | Port::Open { .. }));
+        assert!(matches!(port.link, Link::Absent | Link::Open { .. }));
     }
 }

@@ -3,9 +3,10 @@
 use bedplate_contract::{
     control::{Reply, ServiceStatus},
     event,
+    meta::Outcome,
 };
 
-use super::{How, ProbeKind, ServiceId};
+use super::{How, Order, Other, ProbeKind, ServiceId};
 
 /// One effect on the world.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,8 +57,12 @@ pub enum Action {
     Bless,
     /// Take the tries of the entry away; answered by `MarkedBad`.
     MarkBad,
-    /// Keep a report of this boot.
+    /// Keep a report, then note the outcome in the record.
     Report(Verdict),
+    /// Run the upgrade; answered by `UpgradeEnded`.
+    Upgrade(Order),
+    /// Kill the upgrade; answered by `UpgradeEnded`.
+    KillUpgrade,
     /// Answer an operator.
     Reply {
         /// Who waits.
@@ -69,13 +74,26 @@ pub enum Action {
     End(How),
 }
 
-/// How the boot went, for the report.
+/// How a boot went, for the report and the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// `blessed`, `gate-failed` or `degraded`.
-    pub outcome: &'static str,
+    /// Whose boot.
+    pub subject: Subject,
+    /// How it went.
+    pub outcome: Outcome,
     /// Why, when it is a bad one.
     pub reason: Option<String>,
     /// Services that were not ready.
     pub services: Vec<ServiceStatus>,
+    /// Whether the version is not taken again; noted with the outcome, in one write.
+    pub quarantine: bool,
+}
+
+/// Whose boot a verdict is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// This one.
+    Own,
+    /// The last one of the version in the other slot.
+    Other(Other),
 }

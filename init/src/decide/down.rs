@@ -30,6 +30,7 @@ impl State {
         self.down = Some(Down::Stopping(how));
         turn.ending = true;
         self.bless_again = None;
+        self.hurry_upgrade(turn);
         turn.emit(turn.line(name::SHUTDOWN).with("how", how));
         for unit in &mut self.units {
             if matches!(unit.phase, Phase::Waiting | Phase::Backoff(_)) {
@@ -43,7 +44,7 @@ impl State {
         let Some(Down::Stopping(how)) = self.down else {
             return;
         };
-        if !self.units.iter().any(Unit::is_alive) {
+        if !self.units.iter().any(Unit::is_alive) && self.upgrade.is_none() {
             self.down = Some(Down::Ended);
             return turn.act(Action::End(how));
         }
@@ -101,7 +102,8 @@ impl State {
     }
 }
 
-fn refuse(reason: &str) -> Reply {
+/// The answer to what is not done.
+pub(super) fn refuse(reason: &str) -> Reply {
     Reply::Refused {
         reason: reason.to_owned(),
     }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use bedplate_contract::{Digest, EntryName, control::UpgradeStep, meta::Outcome};
+
 use super::{ProbeKind, ServiceId};
 
 /// Something that happened.
@@ -61,8 +63,35 @@ pub enum Event {
         /// Who waits for the answer.
         client: u64,
     },
+    /// An operator asks for the other version.
+    Rollback {
+        /// Who waits for the answer.
+        client: u64,
+    },
+    /// An operator asks for an upgrade.
+    Upgrade {
+        /// What is asked.
+        order: Order,
+        /// Who waits for the answer.
+        client: u64,
+    },
+    /// The upgrade's process ended, or was never made; an error has its words.
+    UpgradeEnded(Result<(), String>),
+    /// Slots and entries were looked at again.
+    Rescanned(Fallback),
     /// An operator, a key or a signal asks for the end.
     Down(How),
+}
+
+/// What an operator asks of an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Where the bundle is; absent: the image's own source.
+    pub source: Option<String>,
+    /// What is done.
+    pub step: UpgradeStep,
+    /// Takes a quarantined version too.
+    pub force: bool,
 }
 
 /// The outcome of one check.
@@ -125,8 +154,15 @@ impl fmt::Display for Exit {
 pub struct Facts {
     /// The loader entry of this boot.
     pub entry: Entry,
-    /// Whether the loader could start another version.
+    /// Whether the loader has taken a try of the entry: then it takes the others too, whatever PID 1
+    /// can write.
+    pub counted: bool,
+    /// What is booted.
+    pub root: Option<Digest>,
+    /// What else the loader could start.
     pub fallback: Fallback,
+    /// The version in the other slot.
+    pub other: Option<Other>,
     /// Reasons for which the gate cannot pass: broken promises that refuse, lost volumes.
     pub faults: Vec<String>,
     /// Provisioned secrets that are not there; services that need them wait.
@@ -145,12 +181,37 @@ pub enum Entry {
     Blessed,
 }
 
-/// Whether the loader could start another version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What else the loader could start, in the order of what is hoped of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fallback {
     /// No other entry is blessed or has tries left.
     #[default]
     Absent,
-    /// Another entry is blessed or has tries left.
-    Present,
+    /// Another entry has tries left.
+    Trial,
+    /// Another entry is blessed.
+    Blessed,
+}
+
+/// The version in the other slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Other {
+    /// Its root hash.
+    pub root: Digest,
+    /// Its entry as the loader left it.
+    pub entry: EntryName,
+    /// How its last boot ended, as the record has it; `None` for one that stage 1 never counted.
+    pub outcome: Option<Outcome>,
+}
+
+impl Other {
+    /// The tries that the loader spent on it, if that is all that ever came of it.
+    ///
+    /// An entry that lost its tries without being tried was taken out on purpose. One that stage 1
+    /// never counted did not get that far: its kernel panicked or hung.
+    pub fn crashed(&self) -> Option<u32> {
+        let counter = self.entry.counter?;
+        let silent = matches!(self.outcome, None | Some(Outcome::Pending));
+        (counter.left == 0 && counter.done > 0 && silent).then_some(counter.done)
+    }
 }

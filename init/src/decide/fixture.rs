@@ -85,5 +85,6 @@ pub(crate) fn appliance(services: Vec<Service>) -> Appliance {
             keep: 1,
             lines_per_second: 100,
         },
+        watchdog_ms: 0,
     }
 }

@@ -1,9 +1,10 @@
 //! When a boot is good, and what follows when it is not (DESIGN 6).
 
-use bedplate_contract::{control::BootState, event::name};
+use bedplate_contract::{control::BootState, event::name, meta::Outcome};
 
 use super::{
-    Action, Entry, Fallback, How, State, TransitionError, Turn, Verdict, service::Phase, status,
+    Action, Entry, Fallback, How, State, Subject, TransitionError, Turn, Verdict,
+    rollback::Leaving, service::Phase, status,
 };
 
 /// Milliseconds after which a failed blessing is tried again.
@@ -124,9 +125,12 @@ impl State {
         }
     }
 
+    /// The rename on the ESP alone decides; the record is a diary. Power that is cut between the two
+    /// leaves a blessed entry and a `Pending` boot: the next boot passes its gate and notes it, and
+    /// one boot in a row is far from [`crate::course::CHECK_FROM`].
     fn become_healthy(&mut self, turn: &mut Turn) {
         self.boot = BootState::Healthy;
-        turn.act(Action::Report(self.verdict("blessed", None)));
+        turn.act(Action::Report(self.verdict(Outcome::Blessed, None)));
         let line = turn.line(name::HEALTHY);
         let line = line.with("version", &self.appliance.version);
         turn.emit(line.with("ms", turn.now));
@@ -171,21 +175,21 @@ impl State {
         }
     }
 
-    /// Reports, takes the entry's tries, and leaves if there is somewhere to go.
+    /// Reports, quarantines, takes the entry's tries, and leaves if there is somewhere to go.
     ///
-    /// The report is written first: a power cut after it costs a try, one before it the reason.
+    /// The report is written first. Power cut before it: the boot counts as one without a verdict.
+    /// After it: the version is quarantined, and the loader spends its tries or the next boot of it
+    /// fails again. After the tries are taken: the loader takes the other entry.
     fn fail_gate(&mut self, failure: Failure, turn: &mut Turn) {
         self.gate = Gate::Failed;
         let line = turn.line(name::GATE_FAILED).with("reason", &failure.reason);
         turn.emit(line.with("services", failure.services.join(",")));
         match (self.facts.entry, self.facts.fallback) {
             (Entry::Container, _) => self.go_down(How::Exit(1), turn),
-            (Entry::Trial, Fallback::Present) => {
-                turn.act(Action::Report(
-                    self.verdict("gate-failed", Some(&failure.reason)),
-                ));
+            (Entry::Trial, Fallback::Trial | Fallback::Blessed) => {
+                self.condemn(Outcome::GateFailed, &failure.reason, turn);
+                self.leaving = Some(Leaving::Failed(failure.reason));
                 turn.act(Action::MarkBad);
-                self.go_down(How::Reboot, turn);
             }
             (Entry::Trial, Fallback::Absent) => {
                 self.degrade(&failure.reason, turn);
@@ -196,19 +200,67 @@ impl State {
         }
     }
 
-    fn degrade(&mut self, reason: &str, turn: &mut Turn) {
+    /// Stays, with what is healthy; a version on trial is quarantined.
+    pub(super) fn degrade(&mut self, reason: &str, turn: &mut Turn) {
         self.boot = BootState::Degraded;
-        turn.act(Action::Report(self.verdict("degraded", Some(reason))));
+        self.condemn(Outcome::Degraded, reason, turn);
         turn.emit(turn.line(name::DEGRADED).with("reason", reason));
     }
 
-    fn verdict(&self, outcome: &'static str, reason: Option<&str>) -> Verdict {
+    fn condemn(&mut self, outcome: Outcome, reason: &str, turn: &mut Turn) {
+        let verdict = self.verdict(outcome, Some(reason));
+        let quarantine = verdict.quarantine;
+        turn.act(Action::Report(verdict));
+        if let Some(root) = self.facts.root.filter(|_| quarantine) {
+            let line = turn.line(name::QUARANTINED);
+            let line = line.with("version", &self.appliance.version);
+            turn.emit(line.with("roothash", root.hex()).with("reason", reason));
+        }
+    }
+
+    /// Notes that the version in the other slot spent its tries without a word.
+    ///
+    /// Power cut before the record is written: the next boot notes it again.
+    pub(super) fn note_crash(&mut self, turn: &mut Turn) {
+        let Some(other) = self.facts.other.clone() else {
+            return;
+        };
+        let Some(tries) = other.crashed() else { return };
+        let what = "panic, hang, reset or power cut before the gate";
+        let reason = format!("{what}, {tries} times");
+        let line = turn.line(name::QUARANTINED);
+        let line = line.with("version", &other.entry.version);
+        let line = line.with("roothash", other.root.hex());
+        turn.act(Action::Report(Verdict {
+            subject: Subject::Other(other),
+            outcome: Outcome::Crashed,
+            reason: Some(reason.clone()),
+            services: Vec::new(),
+            quarantine: true,
+        }));
+        turn.emit(line.with("reason", reason));
+    }
+
+    /// Notes that the boot ends before the gate has decided; that says nothing against the version.
+    pub(super) fn note_stop(&mut self, turn: &mut Turn) {
+        let open = self.boot == BootState::Gating && self.gate != Gate::Failed;
+        if open && self.facts.entry != Entry::Container {
+            let reason = "the machine was shut down before the gate had decided";
+            turn.act(Action::Report(self.verdict(Outcome::Stopped, Some(reason))));
+        }
+    }
+
+    /// The verdict on this boot; a version on trial that fails is quarantined, a blessed one never.
+    pub(super) fn verdict(&self, outcome: Outcome, reason: Option<&str>) -> Verdict {
         let units = self.units.iter();
         let bad = units.filter(|unit| !unit.is_good() && unit.phase != Phase::Stopped);
+        let failed = matches!(outcome, Outcome::GateFailed | Outcome::Degraded);
         Verdict {
+            subject: Subject::Own,
             outcome,
             reason: reason.map(str::to_owned),
             services: bad.map(super::service::Unit::status).collect(),
+            quarantine: failed && self.facts.entry == Entry::Trial,
         }
     }
 }

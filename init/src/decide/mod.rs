@@ -13,24 +13,28 @@ pub(crate) mod fixture;
 mod gate;
 mod health;
 mod probe;
+mod rollback;
 mod service;
 mod status;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod waiting;
 
 use std::rc::Rc;
 
 use bedplate_contract::{Appliance, control::BootState, event as line};
 
-pub use action::{Action, Verdict};
-pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How};
+pub use action::{Action, Subject, Verdict};
+pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How, Order, Other};
 pub use probe::ProbeKind;
 
 use down::Down;
 use gate::Gate;
+use rollback::Leaving;
 use service::Unit;
+use upgrade::Upgrade;
 
 /// A service, by its place in the appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +65,10 @@ pub struct State {
     seed: u64,
     /// When blessing is tried again.
     bless_again: Option<u64>,
+    /// Why the entry's tries are being taken away.
+    leaving: Option<Leaving>,
+    /// The upgrade that runs.
+    upgrade: Option<Upgrade>,
 }
 
 /// One step of the core: its time, and the actions so far.
@@ -121,6 +129,8 @@ impl State {
             born,
             seed,
             bless_again: None,
+            leaving: None,
+            upgrade: None,
         }
     }
 
@@ -144,12 +154,14 @@ impl State {
     pub fn next_deadline(&self) -> Option<u64> {
         let units = self.units.iter().filter_map(Unit::deadline);
         let gate = self.gate_deadline();
-        units.chain(gate).chain(self.bless_again).min()
+        let upgrade = self.upgrade.as_ref().and_then(Upgrade::deadline);
+        let all = units.chain(gate).chain(self.bless_again);
+        all.chain(upgrade).min()
     }
 
     fn apply(&mut self, event: Event, turn: &mut Turn) -> Result<(), TransitionError> {
         match event {
-            Event::Begin(facts) => return self.begin(facts),
+            Event::Begin(facts) => return self.begin(facts, turn),
             Event::Tick => self.tick(turn),
             Event::Started { service, pid } => self.unit(service)?.started(pid, turn)?,
             Event::StartFailed { service, reason } => {
@@ -167,9 +179,16 @@ impl State {
                 outcome,
             } => self.unit(service)?.stop_posted(run, outcome, turn)?,
             Event::Blessed(outcome) => self.blessed(outcome, turn)?,
-            Event::MarkedBad(outcome) => marked_bad(outcome, turn),
+            Event::MarkedBad(outcome) => self.marked_bad(outcome, turn),
             Event::Restart { service, client } => self.restart(service, client, turn)?,
-            Event::Down(how) => self.go_down(how, turn),
+            Event::Rollback { client } => self.roll_back(client, turn),
+            Event::Upgrade { order, client } => self.begin_upgrade(order, client, turn),
+            Event::UpgradeEnded(outcome) => self.upgrade_ended(outcome, turn)?,
+            Event::Rescanned(fallback) => self.facts.fallback = fallback,
+            Event::Down(how) => {
+                self.note_stop(turn);
+                self.go_down(how, turn);
+            }
         }
         Ok(())
     }
@@ -181,7 +200,7 @@ impl State {
         })
     }
 
-    fn begin(&mut self, facts: Facts) -> Result<(), TransitionError> {
+    fn begin(&mut self, facts: Facts, turn: &mut Turn) -> Result<(), TransitionError> {
         if self.boot != BootState::Starting {
             return Err(TransitionError {
                 what: "second begin".to_owned(),
@@ -190,6 +209,7 @@ impl State {
         }
         self.facts = facts;
         self.boot = BootState::Gating;
+        self.note_crash(turn);
         Ok(())
     }
 
@@ -199,6 +219,8 @@ impl State {
     fn settle(&mut self, turn: &mut Turn) {
         self.step_gate(turn);
         match self.boot {
+            // What is to come depends on the answer that the host owes.
+            _ if self.leaving.is_some() => {}
             BootState::Starting => {}
             BootState::Stopping => self.step_down(turn),
             BootState::Gating | BootState::Healthy | BootState::Degraded => self.step_waiting(turn),
@@ -210,17 +232,6 @@ impl State {
             unit.tick(turn);
         }
         self.bless_late(turn);
+        self.press_upgrade(turn);
     }
-}
-
-/// Tells how marking the entry went; a failure is left to the boot counter.
-fn marked_bad(outcome: Result<String, String>, turn: &mut Turn) {
-    let line = match outcome {
-        Ok(entry) => turn.line(line::name::MARKED_BAD).with("entry", entry),
-        Err(error) => turn
-            .line(line::name::PHASE_FAILED)
-            .with("phase", "mark-bad")
-            .with("error", error),
-    };
-    turn.emit(line);
 }

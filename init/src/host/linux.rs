@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use bedplate_contract::{
     Appliance,
-    control::{BootReport, Reply},
+    control::Reply,
     event::{self, name},
     layout,
-    meta::Outcome,
     service::{Check, Service},
 };
 use bedplate_sys::{
@@ -23,11 +22,12 @@ use crate::{
     cgroup::Cgroups,
     console,
     control::Control,
-    decide::{Checked, Event, Exit, How, ProbeKind, ServiceId, Verdict},
+    decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Verdict},
     ground::Ground,
     log::Capture,
     probe::{self, Asker, Checks, Method, Purpose},
     stage1::chain,
+    upgrade::Upgrade,
 };
 
 /// Event of a service that runs without its cgroup: `name`, `error`.
@@ -52,6 +52,8 @@ pub struct Linux {
     pub checks: Checks,
     /// Output of each service, by its place.
     pub captures: Vec<Capture>,
+    /// The upgrade that runs, or prints its last words.
+    pub upgrade: Option<Upgrade>,
     /// How the machine ends, once it does.
     pub ended: Option<How>,
     appliance: Rc<Appliance>,
@@ -74,6 +76,7 @@ impl Linux {
             control: Control::new(clock::since_boot_ms()),
             checks: Checks::default(),
             captures: captures.collect(),
+            upgrade: None,
             ended: None,
             cgroups,
             pids: BTreeMap::new(),
@@ -92,6 +95,10 @@ impl Linux {
     pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Event> {
         if let Some(ended) = self.checks.reaped(pid, end) {
             return Some(into_event(ended));
+        }
+        if self.upgrade.as_ref().is_some_and(|u| u.pid() == pid) {
+            let outcome = self.upgrade.take().map(|upgrade| upgrade.ended(end));
+            return outcome.map(Event::UpgradeEnded);
         }
         let service = self.pids.remove(&pid)?;
         self.drain(service);
@@ -112,6 +119,13 @@ impl Linux {
         let shown = lines.len().min(self.echo);
         self.echo -= shown;
         self.show(service, &lines[..shown]);
+    }
+
+    /// Takes what the upgrade printed.
+    pub fn drain_upgrade(&mut self) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.drain();
+        }
     }
 
     fn show(&self, service: ServiceId, lines: &[String]) {
@@ -280,23 +294,20 @@ impl Host for Linux {
     }
 
     fn report(&mut self, verdict: &Verdict) {
-        let outcome = match verdict.outcome {
-            "blessed" => Outcome::Blessed,
-            "degraded" => Outcome::Degraded,
-            _ => Outcome::GateFailed,
-        };
-        let report = BootReport {
-            version: self.appliance.version.clone(),
-            entry: self.ground.entry_name().unwrap_or_default(),
-            root_hash: self.ground.root_hash().unwrap_or_default(),
-            outcome: verdict.outcome.to_owned(),
-            reason: verdict.reason.clone(),
-            ms: self.now(),
-            services: verdict.services.clone(),
-            phases: self.ground.phases.clone(),
-        };
-        if let Err(error) = self.ground.keep_report(&report, outcome) {
+        let now = self.now();
+        if let Err(error) = self.ground.keep_report(&self.appliance, verdict, now) {
             console::emit(&console::event(NO_REPORT).with("error", error));
+        }
+    }
+
+    fn upgrade(&mut self, order: &Order) -> Result<(), String> {
+        self.upgrade = Some(Upgrade::start(order)?);
+        Ok(())
+    }
+
+    fn kill_upgrade(&mut self) {
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.kill();
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bedplate_contract::{control::Reply, event};
 
-use crate::decide::{Action, Event, How, ProbeKind, ServiceId, State, Verdict, decide};
+use crate::decide::{Action, Event, How, Order, ProbeKind, ServiceId, State, Verdict, decide};
 
 pub use linux::{Linux, into_event as linux_event};
 
@@ -48,8 +48,15 @@ pub trait Host {
     /// # Errors
     /// Why it kept them, in words.
     fn mark_bad(&mut self) -> Result<String, String>;
-    /// Keeps a report of this boot.
+    /// Keeps a report, then notes the outcome in the record.
     fn report(&mut self, verdict: &Verdict);
+    /// Runs an upgrade.
+    ///
+    /// # Errors
+    /// The step that failed, in words.
+    fn upgrade(&mut self, order: &Order) -> Result<(), String>;
+    /// Kills the upgrade that runs.
+    fn kill_upgrade(&mut self);
     /// Answers a client.
     fn reply(&mut self, client: u64, reply: &Reply);
     /// Leaves the event loop for good.
@@ -89,6 +96,11 @@ fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
         Action::CancelProbes { service } => host.cancel_probes(service),
         Action::Emit(line) => host.emit(&line),
         Action::Report(verdict) => host.report(&verdict),
+        Action::Upgrade(order) => {
+            let started = host.upgrade(&order);
+            return started.err().map(|why| Event::UpgradeEnded(Err(why)));
+        }
+        Action::KillUpgrade => host.kill_upgrade(),
         Action::Reply { client, reply } => host.reply(client, &reply),
         Action::End(how) => host.end(how),
     }

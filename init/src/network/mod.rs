@@ -25,6 +25,7 @@ use bedplate_sys::{clock, netlink};
 use crate::{
     durable::{self, DurableError},
     identity::RandomError,
+    watchdog,
 };
 use client::{Client, configure};
 use dhcp::Lease;
@@ -154,6 +155,7 @@ impl Network {
             if let Err(error) = self.turn(clock::since_boot()) {
                 result = Err(error);
             }
+            watchdog::pet();
             thread::sleep(POLL);
         }
         if self.is_settled() { Ok(()) } else { result }

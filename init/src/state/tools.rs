@@ -12,6 +12,8 @@ use std::{
 use bedplate_contract::layout;
 use bedplate_sys::clock;
 
+use crate::watchdog;
+
 /// Writes a few MiB, whatever the size of the disk.
 const MAKE: Duration = Duration::from_secs(120);
 /// Reads all metadata: some minutes on a large disk that is full of small files.
@@ -136,7 +138,10 @@ fn poll(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
         match child.try_wait()? {
             Some(status) => return Ok(Some(status)),
             None if clock::since_boot() >= end => return Ok(None),
-            None => thread::sleep(POLL),
+            None => {
+                watchdog::pet();
+                thread::sleep(POLL);
+            }
         }
     }
 }

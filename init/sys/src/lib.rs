@@ -22,4 +22,5 @@ pub mod sandbox;
 pub mod signal;
 pub mod socket;
 pub mod userns;
+pub mod watchdog;
 pub mod xfs;

@@ -34,6 +34,7 @@ pub fn appliance(services: Vec<Service>) -> Appliance {
             keep: 1,
             lines_per_second: 1000,
         },
+        watchdog_ms: 0,
     }
 }
 

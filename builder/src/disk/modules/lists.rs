@@ -4,9 +4,16 @@
 //! hardware and are small. The drivers of Hyper-V and Xen refuse to load elsewhere, and those of
 //! fast network cards take megabytes; a profile for such machines names them in `modules`.
 
-/// What stage 1 needs to reach the root: disk controllers of hypervisors and servers, the verity
-/// target and the file system. What a kernel does not have is left out.
+/// What stage 1 needs to reach the root: watchdogs first, so that a hang in what follows is reset, disk
+/// controllers of hypervisors and servers, the verity target and the file system; and what it needs
+/// where it stays: the ESP, and the port over which a hypervisor asks. What a kernel does not have is
+/// left out.
+///
+/// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
 pub const STAGE1: &[&str] = &[
+    "i6300esb",
+    "lpc_ich",
+    "iTCO_wdt",
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
@@ -17,22 +24,20 @@ pub const STAGE1: &[&str] = &[
     "sha256_ssse3",
     "dm_verity",
     "erofs",
-];
-
-/// What PID 1 needs from the root: the ESP, state, the firmware's variables, the power button,
-/// network cards, watchdog. What a kernel does not have is left out.
-///
-/// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
-pub const ROOT: &[&str] = &[
     "vfat",
     "nls_cp437",
     "nls_ascii",
+    "virtio_console",
+];
+
+/// What PID 1 needs from the root: state, the firmware's variables, the power button, network cards.
+/// What a kernel does not have is left out, and what stage 1 loaded is there.
+pub const ROOT: &[&str] = &[
     "xfs",
     "efivarfs",
     "button",
     "evdev",
     "virtio_net",
-    "virtio_console",
     "virtio_rng",
     "virtio_balloon",
     "e1000e",
@@ -41,5 +46,4 @@ pub const ROOT: &[&str] = &[
     "ena",
     "gve",
     "af_packet",
-    "i6300esb",
 ];

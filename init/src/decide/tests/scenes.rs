@@ -92,7 +92,7 @@ fn a_service_that_wavers_holds_the_gate() {
 
 #[test]
 fn a_failed_gate_leaves_for_another_entry() {
-    let mut world = World::begun(vec![service("a"), service("b")], Fallback::Present);
+    let mut world = World::begun(vec![service("a"), service("b")], Fallback::Blessed);
     for _ in 0..3 {
         world.exit(0, 1);
         world.pass(2600);
@@ -102,7 +102,8 @@ fn a_failed_gate_leaves_for_another_entry() {
     let order = [
         "!service.failed",
         "!gate.failed",
-        "report gate-failed",
+        "report gate-failed quarantine",
+        "!version.quarantined",
         "mark bad",
         "!shutdown",
         "signal 1 15",
@@ -123,7 +124,13 @@ fn a_failed_gate_without_another_entry_stays() {
     assert_eq!(world.state.boot(), BootState::Degraded);
     assert_eq!(world.state_of(1), "ready");
     let actions = world.take();
-    for expected in ["report degraded", "!boot.degraded", "mark bad", "!boot.bad"] {
+    for expected in [
+        "report degraded quarantine",
+        "!version.quarantined",
+        "!boot.degraded",
+        "mark bad",
+        "!boot.bad",
+    ] {
         assert!(
             actions.iter().any(|action| action == expected),
             "{actions:?}"
@@ -137,7 +144,7 @@ fn a_blessed_version_is_never_marked_bad() {
     let mut world = World::new(vec![service("a")]);
     world.send(Event::Begin(Facts {
         entry: Entry::Blessed,
-        fallback: Fallback::Present,
+        fallback: Fallback::Blessed,
         faults: vec!["phase `state` failed".to_owned()],
         ..Facts::default()
     }));
@@ -231,7 +238,10 @@ fn stopping_goes_from_endpoint_to_signal_to_kill_to_giving_up() {
     let mut world = World::begun(vec![polite], Fallback::Absent);
     world.take();
     world.send(Event::Down(How::Poweroff));
-    assert_eq!(world.take(), ["!shutdown", "cancel 0", "post 0"]);
+    assert_eq!(
+        world.take(),
+        ["report stopped", "!shutdown", "cancel 0", "post 0"]
+    );
     world.pass(500);
     assert_eq!(world.take(), ["cancel 0", "signal 0 15"]);
     world.pass(500);
@@ -245,7 +255,10 @@ fn the_end_comes_in_reverse_order() {
     let mut world = World::begun(vec![service("a"), requiring("b", "a")], Fallback::Absent);
     world.take();
     world.send(Event::Down(How::Reboot));
-    assert_eq!(world.take(), ["!shutdown", "cancel 1", "signal 1 15"]);
+    assert_eq!(
+        world.take(),
+        ["report stopped", "!shutdown", "cancel 1", "signal 1 15"]
+    );
     world.exit(1, 0);
     let actions = world.take();
     assert_eq!(actions.last().map(String::as_str), Some("signal 0 15"));

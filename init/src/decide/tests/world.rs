@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bedplate_contract::service::Service;
+use bedplate_contract::{Digest, service::Service};
 
 use crate::decide::{
     Action, Checked, Entry, Event, Exit, Facts, Fallback, ProbeKind, ServiceId, State,
@@ -34,6 +34,7 @@ impl World {
         let mut world = Self::new(services);
         world.send(Event::Begin(Facts {
             entry: Entry::Trial,
+            root: Some(Digest::of(b"own")),
             fallback,
             ..Facts::default()
         }));
@@ -120,7 +121,16 @@ fn word(action: &Action) -> String {
         Action::Emit(line) => format!("!{}", line.name),
         Action::Bless => "bless".to_owned(),
         Action::MarkBad => "mark bad".to_owned(),
-        Action::Report(verdict) => format!("report {}", verdict.outcome),
+        Action::Report(verdict) => {
+            let quarantine = if verdict.quarantine {
+                " quarantine"
+            } else {
+                ""
+            };
+            format!("report {}{quarantine}", verdict.outcome.word())
+        }
+        Action::Upgrade(order) => format!("upgrade {:?}", order.step),
+        Action::KillUpgrade => "kill upgrade".to_owned(),
         Action::Reply { reply, .. } => format!("{reply:?}"),
         Action::End(how) => format!("end {how}"),
     }

@@ -1,0 +1,235 @@
+//! `bedplatectl upgrade` as a child of PID 1: its lines become events, its last error the answer.
+//!
+//! It speaks to PID 1 over the control socket meanwhile, so nothing here waits for it.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, PipeReader, Read},
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use bedplate_contract::{control::UpgradeStep, event::name, layout};
+use bedplate_sys::{
+    process::{self, Ended, Identity, Launch, Limits},
+    socket,
+};
+
+use crate::{console, decide::Order, stage1::chain};
+
+/// `PATH` of the program; it needs none but tools may.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// How the program begins the line that says why it did not do what it was asked.
+const ERROR: &str = "error: ";
+/// Longest line in bytes; a longer one is cut.
+const LINE: usize = 4096;
+/// Bytes read before others have their turn.
+const TURN: u64 = 64 * 1024;
+
+/// An upgrade that runs.
+#[derive(Debug)]
+pub struct Upgrade {
+    pid: u32,
+    pipe: Option<PipeReader>,
+    partial: Vec<u8>,
+    error: Option<String>,
+    last: Option<String>,
+}
+
+impl Upgrade {
+    /// Makes the process: user 0, a session of its own, both outputs in one pipe.
+    ///
+    /// # Errors
+    /// The step that failed, in words.
+    pub fn start(order: &Order) -> Result<Self, String> {
+        Self::run(arguments(order))
+    }
+
+    fn run(run: Vec<String>) -> Result<Self, String> {
+        let pipe = |error: io::Error| format!("make a pipe: {error}");
+        let (reader, writer) = io::pipe().map_err(pipe)?;
+        socket::set_nonblocking(&reader).map_err(pipe)?;
+        let launched = process::launch(Launch {
+            run,
+            environment: BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]),
+            directory: "/".into(),
+            identity: Identity::default(),
+            limits: Limits::default(),
+            cgroup: None,
+            output: Some(writer.into()),
+        });
+        let pid = launched.map_err(|error| chain(&error))?;
+        Ok(Self {
+            pid,
+            pipe: Some(reader),
+            partial: Vec::new(),
+            error: None,
+            last: None,
+        })
+    }
+
+    /// Its process.
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The descriptor to wait for.
+    pub fn watch(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Tells what it printed.
+    pub fn drain(&mut self) {
+        for text in self.read_lines() {
+            self.note(text);
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        if let Some(error) = text.strip_prefix(ERROR) {
+            self.error = Some(error.to_owned());
+        }
+        console::emit(&console::event(name::UPGRADE).with("text", &text));
+        self.last = Some(text);
+    }
+
+    fn read_lines(&mut self) -> Vec<String> {
+        let Some(pipe) = &mut self.pipe else {
+            return Vec::new();
+        };
+        let mut bytes = Vec::new();
+        match pipe.take(TURN).read_to_end(&mut bytes) {
+            Ok(count) if (count as u64) < TURN => self.pipe = None,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.pipe = None,
+            Ok(_) | Err(_) => {}
+        }
+        let mut lines = Vec::new();
+        for byte in bytes {
+            // A progress line that is drawn again begins with a carriage return.
+            if matches!(byte, b'\n' | b'\r') || self.partial.len() >= LINE {
+                lines.extend(self.take_line());
+            }
+            if !matches!(byte, b'\n' | b'\r') {
+                self.partial.push(byte);
+            }
+        }
+        lines
+    }
+
+    fn take_line(&mut self) -> Option<String> {
+        let line = std::mem::take(&mut self.partial);
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Kills it and what it made; it is reaped like any child.
+    pub fn kill(&self) {
+        // A group that is gone is what is wanted.
+        let _ = process::kill_group(self.pid);
+    }
+
+    /// Its outcome, once it was reaped.
+    pub fn ended(mut self, end: Ended) -> Result<(), String> {
+        self.drain();
+        if let Some(text) = self.take_line() {
+            self.note(text);
+        }
+        match end {
+            Ended::Status(0) => Ok(()),
+            Ended::Status(status) => Err(self.words(&format!("exit status {status}"))),
+            Ended::Signal(signal) => Err(format!("the upgrade was ended by signal {signal}")),
+        }
+    }
+
+    fn words(self, otherwise: &str) -> String {
+        let words = self.error.or(self.last);
+        words.unwrap_or_else(|| format!("the upgrade ended with {otherwise} and no word"))
+    }
+}
+
+fn arguments(order: &Order) -> Vec<String> {
+    let mut all = vec![layout::BEDPLATECTL.to_owned(), "upgrade".to_owned()];
+    let step = match order.step {
+        UpgradeStep::All => None,
+        UpgradeStep::Stage => Some("--stage"),
+        UpgradeStep::Apply => Some("--apply"),
+        UpgradeStep::Cancel => Some("--cancel"),
+    };
+    all.extend(step.map(str::to_owned));
+    all.extend(order.force.then(|| "--force".to_owned()));
+    if let Some(source) = &order.source {
+        // Whatever it begins with, it is the source.
+        all.extend(["--".to_owned(), source.clone()]);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// An upgrade that has printed `output` and ended.
+    fn finish(output: &str, end: Ended) -> Result<(), String> {
+        let (reader, mut writer) = io::pipe().unwrap();
+        socket::set_nonblocking(&reader).unwrap();
+        let mut upgrade = Upgrade {
+            pid: 1,
+            pipe: Some(reader),
+            partial: Vec::new(),
+            error: None,
+            last: None,
+        };
+        for chunk in output.as_bytes().chunks(5) {
+            writer.write_all(chunk).unwrap();
+            upgrade.drain();
+            assert!(upgrade.watch().is_some());
+        }
+        drop(writer);
+        upgrade.ended(end)
+    }
+
+    #[test]
+    fn the_order_becomes_arguments() {
+        let order = |source: Option<&str>, step, force| {
+            let source = source.map(str::to_owned);
+            let order = Order {
+                source,
+                step,
+                force,
+            };
+            arguments(&order).join(" ")
+        };
+        let program = layout::BEDPLATECTL;
+        assert_eq!(
+            order(Some("/dev/vdb"), UpgradeStep::Stage, true),
+            format!("{program} upgrade --stage --force -- /dev/vdb")
+        );
+        assert_eq!(
+            order(None, UpgradeStep::All, false),
+            format!("{program} upgrade")
+        );
+    }
+
+    #[test]
+    fn its_last_error_is_the_answer() {
+        assert_eq!(finish("10 %\r20 %\rwell\n", Ended::Status(0)), Ok(()));
+        for (output, end, expected) in [
+            ("error: too old\nmore\n", Ended::Status(1), "too old"),
+            ("well\nerror: cut", Ended::Status(2), "cut"),
+            ("strange\n\n", Ended::Status(3), "strange"),
+            (
+                "",
+                Ended::Status(3),
+                "the upgrade ended with exit status 3 and no word",
+            ),
+            (
+                "error: no\n",
+                Ended::Signal(9),
+                "the upgrade was ended by signal 9",
+            ),
+        ] {
+            assert_eq!(finish(output, end), Err(expected.to_owned()), "{output}");
+        }
+    }
+}
