@@ -37,7 +37,7 @@ enum Verb {
     /// Builds OCI image, verity root, UKI and disk.
     Build(build::Arguments),
     /// Boots the built disk in QEMU and tells how the boot ends.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Runs a program of the tools root, such as `veritysetup` or `skopeo`.
     Tool(tool::Arguments),
     /// Shows or prunes the store.

@@ -6,6 +6,7 @@
 mod archive;
 mod gzip;
 mod layout;
+pub mod oci_archive;
 
 use std::{
     fs, io,
