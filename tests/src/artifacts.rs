@@ -24,7 +24,14 @@ impl Artifacts {
     /// The build fails, or its document is incomplete.
     pub fn build(image: &str) -> Result<Self> {
         let arguments = ["build", image, "--profile", "min", "--print", "directory"];
-        let directory = bedplate::workspace().join(bedplate::succeed(&arguments)?.trim());
+        Self::of(bedplate::workspace().join(bedplate::succeed(&arguments)?.trim()))
+    }
+
+    /// The artifacts in a build's output directory.
+    ///
+    /// # Errors
+    /// Its document is missing or incomplete.
+    pub fn of(directory: PathBuf) -> Result<Self> {
         let text = std::fs::read_to_string(directory.join("disk.json"))?;
         let document: serde_json::Value = serde_json::from_str(&text)?;
         let root_hash = document["root_hash"]

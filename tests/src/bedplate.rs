@@ -2,6 +2,8 @@
 
 use std::{
     env,
+    ffi::OsStr,
+    fmt::Debug,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
@@ -31,7 +33,7 @@ pub fn command() -> Result<Command> {
 ///
 /// # Errors
 /// It cannot be started.
-pub fn output(arguments: &[&str]) -> Result<Output> {
+pub fn output(arguments: &[impl AsRef<OsStr> + Debug]) -> Result<Output> {
     command()?
         .args(arguments)
         .output()
@@ -42,7 +44,7 @@ pub fn output(arguments: &[&str]) -> Result<Output> {
 ///
 /// # Errors
 /// Another exit code; the message has both outputs.
-pub fn succeed(arguments: &[&str]) -> Result<String> {
+pub fn succeed(arguments: &[impl AsRef<OsStr> + Debug]) -> Result<String> {
     let output = output(arguments)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     ensure!(

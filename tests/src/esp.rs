@@ -4,21 +4,27 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::bedplate;
+use crate::toolbox;
 
 /// Where the ESP begins on every disk: the first partition is aligned to 1 MiB.
 const OFFSET: &str = "1M";
 
-/// File names in `EFI/Linux`.
+/// The ESP of `disk` as mtools name it.
+pub fn image(disk: &Path) -> String {
+    format!("{}@@{OFFSET}", disk.display())
+}
+
+/// File names in `EFI/Linux`, sorted.
 ///
 /// # Errors
 /// mtools refuses the file system.
 pub fn entries(disk: &Path) -> Result<Vec<String>> {
-    let image = format!("{}@@{OFFSET}", disk.display());
-    let listing = bedplate::succeed(&["tool", "mdir", "-b", "-i", &image, "::EFI/Linux"])?;
+    let listing = toolbox::succeed(&["mdir", "-b", "-i", &image(disk), "::EFI/Linux"])?;
     let names = listing.lines().filter_map(|line| line.rsplit('/').next());
-    Ok(names
+    let mut names: Vec<_> = names
         .filter(|name| name.ends_with(".efi"))
         .map(str::to_owned)
-        .collect())
+        .collect();
+    names.sort();
+    Ok(names)
 }

@@ -5,10 +5,14 @@
 
 pub mod artifacts;
 pub mod bedplate;
+pub mod disk;
 pub mod esp;
 pub mod hostile;
-// One server for the tests of all crates; the builder's cannot depend on this one.
 pub mod machine;
+// One server for the tests of all crates; the builder's cannot depend on this one.
 #[path = "../../builder/tests/repository/server.rs"]
 pub mod mirror;
+pub mod release;
+pub mod story;
+pub mod toolbox;
 pub mod vm;

@@ -1,6 +1,7 @@
 //! A running appliance: followed by its console, asked by its control port, used by its ports.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
@@ -13,23 +14,32 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use bedplate_contract::{
-    control::{Reply, Request, Status},
+    control::{BootReport, Reply, Request, Status, UpgradeStep},
     event::{Event, name},
 };
 
-use crate::{bedplate, vm::Vm};
+use crate::{
+    bedplate,
+    story::{Line, Story},
+    vm::Vm,
+};
 
 /// How long one answer of the control port or a service may take under TCG.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How long an upgrade may be written.
+const UPGRADE: Duration = Duration::from_secs(300);
+/// How long the kernel may take to end a killed QEMU.
+const END: Duration = Duration::from_secs(20);
 
 /// A machine that runs until [`Machine::power_off`]; a dropped one is killed.
 #[derive(Debug)]
 pub struct Machine {
     run: Child,
-    console: Receiver<String>,
+    console: Receiver<Line>,
     control: PathBuf,
     port: u16,
-    seen: Vec<String>,
+    /// What was read of the console so far.
+    pub story: Story,
 }
 
 impl Machine {
@@ -48,37 +58,34 @@ impl Machine {
     /// # Errors
     /// `bedplate run` cannot be started.
     pub fn start(vm: &Vm, guest: u16) -> Result<Self> {
+        Self::start_with(vm, guest, &[] as &[&str])
+    }
+
+    /// As [`Machine::start`], with more arguments of `bedplate run`.
+    ///
+    /// # Errors
+    /// `bedplate run` cannot be started.
+    pub fn start_with(vm: &Vm, guest: u16, more: &[impl AsRef<OsStr>]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let control = vm.path("control.sock");
         let mut run = bedplate::command()?
-            .args([
-                "run",
-                vm.image(),
-                "--profile",
-                "min",
-                "--accelerator",
-                "tcg",
-                "--disk",
-            ])
-            .arg(vm.disk())
-            .args([
-                "--port",
-                &format!("{port}:{guest}"),
-                "--memory",
-                "2048",
-                "--serial-log",
-            ])
+            .arg("run")
+            .args(vm.arguments())
+            .args(["--port", &format!("{port}:{guest}"), "--memory", "2048"])
+            .arg("--serial-log")
             .arg(vm.path("console.log"))
             .arg("--control")
             .arg(&control)
             .arg("--events")
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()?;
         let output = run.stdout.take().context("the run's output")?;
         let (sender, console) = channel();
+        let disk = vm.disk();
         thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
+            for text in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(Line::read(text, &disk)).is_err() {
                     return;
                 }
             }
@@ -88,7 +95,7 @@ impl Machine {
             console,
             control,
             port,
-            seen: Vec::new(),
+            story: Story::default(),
         })
     }
 
@@ -97,22 +104,48 @@ impl Machine {
     /// # Errors
     /// A failed gate, the end of the machine, or no such event in time; with the last lines.
     pub fn wait_for(&mut self, wanted: &str, timeout: Duration) -> Result<Event> {
+        let event = self.until(timeout, |event| {
+            event.name == wanted || event.name == name::GATE_FAILED
+        });
+        let event = event.with_context(|| format!("waiting for {wanted}"))?;
+        ensure!(
+            event.name == wanted,
+            "the gate failed:\n{}",
+            self.story.tail()
+        );
+        Ok(event)
+    }
+
+    /// Reads the console, through reboots, until an event that is `wanted`.
+    ///
+    /// # Errors
+    /// The end of the machine, or no such event in time; with the last lines.
+    pub fn until(&mut self, timeout: Duration, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.console.recv_timeout(left) else {
-                bail!("no {wanted}; the console ends with\n{}", self.tail());
+                bail!(
+                    "no such event; the console ends with\n{}",
+                    self.story.tail()
+                );
             };
-            let event = Event::parse(&line);
-            self.seen.push(line);
-            match event {
-                Some(event) if event.name == wanted => return Ok(event),
-                Some(event) if event.name == name::GATE_FAILED => {
-                    bail!("the gate failed:\n{}", self.tail())
-                }
-                _ => {}
+            let event = self.story.take(line)?;
+            if let Some(event) = event.filter(&wanted) {
+                return Ok(event);
             }
         }
+    }
+
+    /// Reads the console until a boot of `version` is healthy, whatever comes before it.
+    ///
+    /// # Errors
+    /// As [`Machine::until`].
+    pub fn healthy_as(&mut self, version: &str, timeout: Duration) -> Result<Event> {
+        let event = self.until(timeout, |event| {
+            event.name == name::HEALTHY && event.field("version") == Some(version)
+        });
+        event.with_context(|| format!("waiting for version {version} to be healthy"))
     }
 
     /// What PID 1 says of everything.
@@ -126,17 +159,55 @@ impl Machine {
         }
     }
 
+    /// The boot reports, newest first.
+    ///
+    /// # Errors
+    /// The control port does not answer, or not with reports.
+    pub fn reports(&self) -> Result<Vec<BootReport>> {
+        match self.ask(&Request::Report)? {
+            Reply::Reports { reports } => Ok(reports),
+            other => bail!("expected reports, found {other:?}"),
+        }
+    }
+
+    /// Asks for an upgrade, and waits until it is done or refused.
+    ///
+    /// # Errors
+    /// No answer in time, or not one of the protocol.
+    pub fn upgrade(&self, source: &str, step: UpgradeStep, force: bool) -> Result<Reply> {
+        let source = Some(source.to_owned());
+        let request = Request::Upgrade {
+            source,
+            step,
+            force,
+        };
+        self.ask_within(&request, UPGRADE)
+    }
+
     /// One request over the control port.
     ///
     /// # Errors
     /// No answer in time, or not one of the protocol.
     pub fn ask(&self, request: &Request) -> Result<Reply> {
-        let mut stream = UnixStream::connect(&self.control)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        writeln!(stream, "{}", serde_json::to_string(request)?)?;
+        self.ask_within(request, ANSWER)
+    }
+
+    fn ask_within(&self, request: &Request, time: Duration) -> Result<Reply> {
+        let stream = self.send(request)?;
+        stream.set_read_timeout(Some(time))?;
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer)?;
         serde_json::from_str(&answer).with_context(|| format!("reading the reply `{answer}`"))
+    }
+
+    /// Sends a request and returns the connection on which its answer comes.
+    ///
+    /// # Errors
+    /// No connection.
+    pub fn send(&self, request: &Request) -> Result<UnixStream> {
+        let mut stream = UnixStream::connect(&self.control)?;
+        writeln!(stream, "{}", serde_json::to_string(request)?)?;
+        Ok(stream)
     }
 
     /// One HTTP request to the forwarded port; returns status code and body.
@@ -181,12 +252,24 @@ impl Machine {
         let sent = Command::new("sh").args(["-c", &kill]).status()?;
         ensure!(sent.success(), "`kill` ended with {sent}");
         // The console closes when the run ends.
-        let rest: Vec<String> = self.console.iter().collect();
+        let rest: Vec<String> = self.console.iter().map(|line| line.text).collect();
         Ok((self.run.wait()?, rest.join("\n")))
     }
 
-    fn tail(&self) -> String {
-        self.seen[self.seen.len().saturating_sub(60)..].join("\n")
+    /// Pulls the plug: QEMU is gone when this returns, and what the guest had not yet written is lost.
+    ///
+    /// # Errors
+    /// QEMU does not end.
+    pub fn cut(mut self) -> Result<()> {
+        self.run.kill()?;
+        self.run.wait()?;
+        let deadline = Instant::now() + END;
+        // Its control socket refuses connections as soon as it has ended, and not before.
+        while UnixStream::connect(&self.control).is_ok() {
+            ensure!(Instant::now() < deadline, "QEMU outlives its run");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 }
 

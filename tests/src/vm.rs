@@ -1,6 +1,7 @@
 //! Appliances in QEMU: each boot is one run of `bedplate run` on a disk that is kept.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
 };
@@ -9,12 +10,13 @@ use anyhow::{Context, Result};
 use bedplate_contract::event::Event;
 use tempfile::TempDir;
 
-use crate::bedplate;
+use crate::{bedplate, release::Release};
 
 /// A machine with a disk of its own.
 #[derive(Debug)]
 pub struct Vm {
-    image: String,
+    /// The image and its options, as every verb takes them.
+    image: Vec<OsString>,
     directory: TempDir,
 }
 
@@ -23,6 +25,8 @@ pub struct Vm {
 pub struct Boot {
     /// Exit code of `bedplate run`.
     pub code: Option<i32>,
+    /// What `bedplate run` said itself.
+    pub talk: String,
     /// Every event of the console.
     pub events: Vec<Event>,
     /// The whole console.
@@ -36,16 +40,28 @@ impl Vm {
     /// The build fails.
     pub fn new(image: &str) -> Result<Self> {
         bedplate::succeed(&["build", image, "--profile", "min"])?;
-        let directory = tempfile::Builder::new().prefix("bedplate-vm-").tempdir()?;
-        Ok(Self {
-            image: image.to_owned(),
-            directory,
-        })
+        Self::of_image([image, "--profile", "min"].map(OsString::from).to_vec())
     }
 
-    /// The image's directory, relative to the workspace.
-    pub fn image(&self) -> &str {
-        &self.image
+    /// A machine that is provisioned with a release.
+    ///
+    /// # Errors
+    /// No temporary directory.
+    pub fn of(release: &Release) -> Result<Self> {
+        Self::of_image(release.arguments())
+    }
+
+    fn of_image(image: Vec<OsString>) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("bedplate-vm-").tempdir()?;
+        Ok(Self { image, directory })
+    }
+
+    /// What `bedplate run` is told of image and disk.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = self.image.clone();
+        arguments.extend(["--accelerator", "tcg", "--disk"].map(OsString::from));
+        arguments.push(self.disk().into());
+        arguments
     }
 
     /// A file of this machine.
@@ -63,30 +79,32 @@ impl Vm {
     /// # Errors
     /// `bedplate run` cannot be started or leaves no console.
     pub fn boot(&self, timeout_secs: u32) -> Result<Boot> {
+        self.boot_with(timeout_secs, &[] as &[&str])
+    }
+
+    /// As [`Vm::boot`], with more arguments of `bedplate run`.
+    ///
+    /// # Errors
+    /// As [`Vm::boot`].
+    pub fn boot_with(&self, timeout_secs: u32, more: &[impl AsRef<OsStr>]) -> Result<Boot> {
         let log = self.directory.path().join("console.log");
         let run = bedplate::command()?
-            .args([
-                "run",
-                &self.image,
-                "--profile",
-                "min",
-                "--until",
-                "healthy",
-                "--story",
-            ])
-            .arg("--disk")
-            .arg(self.disk())
+            .arg("run")
+            .args(self.arguments())
+            .args(["--until", "healthy", "--story", "--memory", "1024"])
             .arg("--serial-log")
             .arg(&log)
-            .args(["--timeout", &timeout_secs.to_string(), "--memory", "1024"])
+            .args(["--timeout", &timeout_secs.to_string()])
             // Tests run side by side: each takes a port that is free.
-            .args(["--port", "0:8080", "--accelerator", "tcg"])
+            .args(["--port", "0:8080"])
+            .args(more)
             .output()?;
         let talk = String::from_utf8_lossy(&run.stderr).into_owned();
         let console = fs::read_to_string(&log).with_context(|| format!("no console: {talk}"))?;
         let events = console.lines().filter_map(Event::parse).collect();
         Ok(Boot {
             code: run.status.code(),
+            talk,
             events,
             console,
         })
@@ -97,8 +115,10 @@ impl Vm {
     /// # Errors
     /// The image is not built.
     pub fn artifact(&self) -> Result<PathBuf> {
-        let path =
-            bedplate::succeed(&["build", &self.image, "--profile", "min", "--print", "disk"])?;
+        let mut arguments = vec![OsString::from("build")];
+        arguments.extend(self.image.clone());
+        arguments.extend(["--print", "disk"].map(OsString::from));
+        let path = bedplate::succeed(&arguments)?;
         Ok(bedplate::workspace().join(Path::new(path.trim())))
     }
 }

@@ -1,14 +1,12 @@
 //! Real boots, one behaviour a test: slot, counter and outcome are asserted after each boot.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use bedplate_contract::{
-    control::{BootState, Reply, Request},
-    event::name,
-};
+use bedplate_contract::{control::BootState, event::name};
 use bedplate_tests::{
-    bedplate, esp,
+    disk::{self, Table},
+    esp,
     machine::Machine,
     vm::{Boot, Vm},
 };
@@ -143,9 +141,7 @@ fn a_failed_gate_leaves_a_report_and_a_reachable_machine() -> Result<()> {
 }
 
 fn check_report(machine: &Machine) -> Result<()> {
-    let Reply::Reports { reports } = machine.ask(&Request::Report)? else {
-        anyhow::bail!("expected reports")
-    };
+    let reports = machine.reports()?;
     let report = reports.first().context("a report")?;
     ensure!(
         report.outcome == "gate-failed" || report.outcome == "degraded",
@@ -170,7 +166,8 @@ fn check_report(machine: &Machine) -> Result<()> {
 fn a_flipped_byte_in_the_root_is_refused_by_verity() -> Result<()> {
     let vm = Vm::new("tests/images/lab")?;
     healthy(&vm.boot(TIMEOUT_SECS)?)?;
-    flip_byte(&vm.disk(), slot_a_offset(&vm.disk())? + 1024 + 8)?;
+    let slot = Table::read(&vm.disk())?.range("slot-a")?;
+    disk::flip(&vm.disk(), slot.start + 1024 + 8)?;
     let boot = vm.boot(60)?;
     ensure!(
         boot.event(name::HEALTHY).is_none(),
@@ -201,30 +198,5 @@ fn an_interrupted_run_powers_the_machine_off() -> Result<()> {
         esp::entries(&vm.disk())? == ["lab_1.0.0.efi"],
         "blessed before the interrupt"
     );
-    Ok(())
-}
-
-/// Byte offset of slot A, as sgdisk reads the table.
-fn slot_a_offset(disk: &Path) -> Result<u64> {
-    let path = disk.to_str().context("a disk path in UTF-8")?;
-    let text = bedplate::succeed(&["tool", "sgdisk", "-i", "2", path])?;
-    ensure!(
-        text.contains("'slot-a'"),
-        "partition 2 is not slot-a:\n{text}"
-    );
-    let first = text
-        .lines()
-        .find_map(|line| line.strip_prefix("First sector: "));
-    let sector = first
-        .and_then(|rest| rest.split(' ').next())
-        .context("sgdisk's first sector")?;
-    Ok(sector.parse::<u64>()? * 512)
-}
-
-fn flip_byte(disk: &Path, offset: u64) -> Result<()> {
-    let file = File::options().read(true).write(true).open(disk)?;
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset)?;
-    file.write_all_at(&[byte[0] ^ 1], offset)?;
     Ok(())
 }

@@ -42,7 +42,7 @@ enum Verb {
     /// Builds OCI image, verity root, UKI, disk and bundle.
     Build(build::Arguments),
     /// Boots the built disk in QEMU and tells how the boot ends.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Makes keys that sign.
     Key(key::Arguments),
     /// Answers a sign request with a key; needs nothing else of the build.

@@ -22,7 +22,7 @@ use crate::{
 
 /// The run could not be made.
 const FAILED: u8 = 1;
-/// The gate failed.
+/// The gate failed, or an upgrade did.
 const UNHEALTHY: u8 = 4;
 /// No verdict in time.
 const TIMED_OUT: u8 = 5;
@@ -31,8 +31,8 @@ const INTERRUPTED: u8 = 130;
 
 /// Arguments of `bedplate run`.
 ///
-/// Exit codes: 0 healthy, or powered off; 1 the run could not be made; 4 the gate failed; 5 no
-/// verdict in time; 130 interrupted.
+/// Exit codes: 0 healthy, or powered off; 1 the run could not be made; 4 the gate failed, or the
+/// upgrade was refused or rolled back; 5 no verdict in time; 130 interrupted.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -46,7 +46,12 @@ pub struct Arguments {
     /// Profile.
     #[arg(long)]
     profile: String,
-    /// End when the boot is healthy, or the gate failed; else the machine runs until Ctrl-C.
+    /// Once the boot is healthy, offer it this bundle: a build's output directory, a published
+    /// directory, or a tar file of one. The guest sees it as `/dev/vdb`.
+    #[arg(long, value_name = "BUNDLE")]
+    upgrade: Option<PathBuf>,
+    /// End when the boot is healthy, or the gate failed; with --upgrade, when the new version is
+    /// healthy, the old one again, or the bundle refused. Else the machine runs until Ctrl-C.
     #[arg(long, value_parser = ["healthy"])]
     until: Option<String>,
     /// Seconds that `--until` waits.
@@ -75,6 +80,12 @@ struct MachineArguments {
     /// GiB of a new disk; by default 4 GiB more than the image takes.
     #[arg(long, value_name = "GIB")]
     disk_size: Option<u64>,
+    /// Let the guest see a file as a read-only disk, after the one of --upgrade; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    attach: Vec<PathBuf>,
+    /// Record what the guest writes to its disk, write by write (dm-log-writes); for tests.
+    #[arg(long, value_name = "FILE")]
+    record_writes: Option<PathBuf>,
     /// Forward a port of this host; probed ports are forwarded anyway.
     #[arg(long, value_name = "HOST:GUEST")]
     port: Vec<Forward>,
@@ -126,6 +137,9 @@ fn request(
             path: machine.disk,
             size: machine.disk_size.map(|gib| gib << 30),
         },
+        upgrade: arguments.upgrade.clone(),
+        attached: machine.attach,
+        record: machine.record_writes,
         memory_mib: machine.memory,
         cpus: machine.cpus,
         forwards,
@@ -160,6 +174,8 @@ fn exit_code(outcome: &Outcome) -> ExitCode {
             FAILED,
         ),
         Outcome::Unhealthy(reason) => (format!("the gate failed: {reason}"), UNHEALTHY),
+        Outcome::RolledBack(reason) => (format!("back on the version before: {reason}"), UNHEALTHY),
+        Outcome::Refused(reason) => (format!("the upgrade was refused: {reason}"), UNHEALTHY),
         Outcome::TimedOut => ("no verdict in time".to_owned(), TIMED_OUT),
         Outcome::Interrupted => ("interrupted".to_owned(), INTERRUPTED),
     };

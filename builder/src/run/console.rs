@@ -6,6 +6,7 @@ use std::{
     thread,
 };
 
+use bedplate_contract::control::Reply;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -20,13 +21,18 @@ pub enum Message {
     Closed,
     /// Ctrl-C or `SIGTERM`.
     Interrupted,
+    /// What the machine replied to a request that took its time.
+    Reply(Reply),
 }
 
-/// Reads `serial` to its end and takes over the signals; both arrive on the receiver.
+/// Reads `serial` to its end and takes over the signals; both arrive on the receiver, and so does
+/// what is sent to the sender.
 ///
 /// # Errors
 /// The signal handlers cannot be set.
-pub fn listen(serial: impl Read + Send + 'static) -> std::io::Result<Receiver<Message>> {
+pub fn listen(
+    serial: impl Read + Send + 'static,
+) -> std::io::Result<(Sender<Message>, Receiver<Message>)> {
     let (sender, receiver) = channel();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let interrupts = sender.clone();
@@ -37,8 +43,9 @@ pub fn listen(serial: impl Read + Send + 'static) -> std::io::Result<Receiver<Me
             }
         }
     });
-    thread::spawn(move || read_lines(serial, &sender));
-    Ok(receiver)
+    let lines = sender.clone();
+    thread::spawn(move || read_lines(serial, &lines));
+    Ok((sender, receiver))
 }
 
 /// A console carries any bytes: what is no UTF-8 is replaced, never an error.
@@ -64,7 +71,7 @@ mod tests {
 
     #[test]
     fn lines_then_the_end() {
-        let receiver = listen(&b"one\r\n\xfftwo"[..]).unwrap();
+        let (_sender, receiver) = listen(&b"one\r\n\xfftwo"[..]).unwrap();
         assert!(matches!(receiver.recv().unwrap(), Message::Line(line) if line == "one"));
         assert!(matches!(receiver.recv().unwrap(), Message::Line(line) if line.ends_with("two")));
         assert!(matches!(receiver.recv().unwrap(), Message::Closed));

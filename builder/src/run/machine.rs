@@ -19,7 +19,14 @@ pub struct MachineFiles {
     pub variables: PathBuf,
     /// Control socket, in the scratch directory unless the user named one.
     pub control: PathBuf,
-    _scratch: tempfile::TempDir,
+    scratch: tempfile::TempDir,
+}
+
+impl MachineFiles {
+    /// A directory for more files of this machine.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
 }
 
 /// Which disk is booted.
@@ -70,7 +77,7 @@ pub fn lay_out(
         disk,
         variables: own_variables,
         control,
-        _scratch: scratch,
+        scratch,
     })
 }
 

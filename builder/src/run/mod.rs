@@ -4,18 +4,22 @@
 //! the same events. Nothing of the artifact is written: the machine runs on a copy.
 
 pub mod accelerator;
+pub mod bundle;
 pub mod console;
 pub mod machine;
 pub mod ports;
 pub mod qemu;
+mod request;
 pub mod session;
 pub mod story;
 pub mod transcript;
+pub mod verdict;
 
 use std::{io, path::PathBuf, time::Duration};
 
 use crate::tool::ToolError;
 
+pub use bundle::BundleError;
 pub use machine::DiskChoice;
 pub use session::run;
 
@@ -26,6 +30,12 @@ pub struct RunRequest {
     pub artifact: PathBuf,
     /// Which disk the machine writes.
     pub disk: DiskChoice,
+    /// A bundle that is offered once the boot is healthy: directory or tar file.
+    pub upgrade: Option<PathBuf>,
+    /// Files that the guest sees as read-only disks, after the bundle.
+    pub attached: Vec<PathBuf>,
+    /// Where the guest's writes are recorded.
+    pub record: Option<PathBuf>,
     /// MiB.
     pub memory_mib: u64,
     /// Virtual CPUs.
@@ -51,10 +61,14 @@ pub struct RunRequest {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The boot is healthy.
+    /// The boot is healthy; after an upgrade, the new version's.
     Healthy,
     /// The gate failed, with the reason.
     Unhealthy(String),
+    /// The upgrade failed and the old version is healthy again, with the reason.
+    RolledBack(String),
+    /// The machine did not take the upgrade, with its words.
+    Refused(String),
     /// No verdict within the time.
     TimedOut,
     /// The machine powered off, and nobody waited for a verdict.
@@ -105,6 +119,18 @@ pub enum RunError {
         /// What the artifact takes.
         least: u64,
     },
+    /// The record of writes.
+    #[error("cannot record the writes in `{}`", path.display())]
+    Record {
+        /// Where it should be.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// A bundle that no machine can be offered.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// QEMU did not start.
     #[error("cannot start QEMU")]
     Start(#[source] ToolError),

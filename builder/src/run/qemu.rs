@@ -9,8 +9,12 @@ use super::ports::Forward;
 /// The machine that is started.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// Raw disk, written by the guest.
+    /// Raw disk, written by the guest; the first that it finds.
     pub disk: PathBuf,
+    /// Files that the guest sees as further, read-only disks, in this order.
+    pub attached: Vec<PathBuf>,
+    /// Where the guest's writes to its disk are recorded, in the format of dm-log-writes.
+    pub record: Option<PathBuf>,
     /// Writable copy of the firmware's variables.
     pub variables: PathBuf,
     /// Read-only firmware code.
@@ -39,7 +43,7 @@ pub enum Accelerator {
 /// Arguments for `qemu-system-x86_64`.
 ///
 /// Serial port on stdio, no display, no default devices. `-no-reboot` is left out: a reboot is part
-/// of what an appliance does.
+/// of what an appliance does, and a watchdog that nobody feeds any more makes one.
 pub fn arguments(machine: &Machine) -> Vec<String> {
     let mut words = Vec::new();
     let mut option = |name: &str, value: String| words.extend([name.to_owned(), value]);
@@ -50,14 +54,18 @@ pub fn arguments(machine: &Machine) -> Vec<String> {
     option("-m", format!("{}M", machine.memory_mib));
     option("-drive", flash(&machine.firmware, ",readonly=on"));
     option("-drive", flash(&machine.variables, ""));
-    option(
-        "-drive",
-        format!(
-            "if=none,id=disk,format=raw,cache=writeback,file={}",
-            file(&machine.disk)
-        ),
-    );
+    for node in disk(machine) {
+        option("-blockdev", node);
+    }
     option("-device", "virtio-blk-pci,drive=disk,bootindex=0".into());
+    for (index, path) in machine.attached.iter().enumerate() {
+        let name = format!("attached-{index}");
+        option("-blockdev", raw(&name, path, ",read-only=on"));
+        // After the root disk, so that the guest counts them after it.
+        option("-device", format!("virtio-blk-pci,drive={name}"));
+    }
+    option("-device", "i6300esb".into());
+    option("-action", "watchdog=reset".into());
     option("-netdev", network(&machine.forwards));
     option("-device", "virtio-net-pci,netdev=net,romfile=".into());
     option("-device", "virtio-rng-pci".into());
@@ -94,6 +102,28 @@ fn cpu(accelerator: Accelerator) -> &'static str {
     }
 }
 
+/// The node `disk`, after those that it stands on.
+///
+/// With a record, every write goes to the disk and, in its order, to the record (QEMU,
+/// block/blklogwrites.c; kernel, Documentation/admin-guide/device-mapper/log-writes.rst).
+fn disk(machine: &Machine) -> Vec<String> {
+    let Some(record) = &machine.record else {
+        return vec![raw("disk", &machine.disk, "")];
+    };
+    vec![
+        raw("recorded", &machine.disk, ""),
+        format!("driver=file,node-name=record,filename={}", file(record)),
+        "driver=blklogwrites,node-name=disk,file=recorded,log=record,log-append=off,\
+         log-sector-size=512"
+            .to_owned(),
+    ]
+}
+
+fn raw(name: &str, path: &Path, more: &str) -> String {
+    let path = file(path);
+    format!("driver=raw,node-name={name}{more},file.driver=file,file.filename={path}")
+}
+
 fn flash(path: &Path, more: &str) -> String {
     format!(
         "if=pflash,unit={},format=raw,file={}{more}",
@@ -102,7 +132,7 @@ fn flash(path: &Path, more: &str) -> String {
     )
 }
 
-/// A path as the value of an option: commas are doubled (qemu(1), "-drive file").
+/// A path as the value of an option: commas are doubled (qemu(1), "-blockdev").
 fn file(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
@@ -120,10 +150,11 @@ fn network(forwards: &[Forward]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_machine_is_spelled_out() {
-        let machine = Machine {
+    fn machine() -> Machine {
+        Machine {
             disk: "/a,b/disk.raw".into(),
+            attached: Vec::new(),
+            record: None,
             variables: "/v".into(),
             firmware: "/f".into(),
             control: "/c".into(),
@@ -134,17 +165,57 @@ mod tests {
                 guest: 80,
             }],
             accelerator: Accelerator::Tcg,
-        };
-        let line = arguments(&machine).join(" ");
+        }
+    }
+
+    #[test]
+    fn the_machine_is_spelled_out() {
+        let line = arguments(&machine()).join(" ");
         for part in [
             "-accel tcg,thread=multi -cpu max -smp 2 -m 1024M",
             "if=pflash,unit=0,format=raw,file=/f,readonly=on",
             "if=pflash,unit=1,format=raw,file=/v ",
-            "file=/a,,b/disk.raw",
+            "-blockdev driver=raw,node-name=disk,file.driver=file,file.filename=/a,,b/disk.raw ",
+            "-device i6300esb -action watchdog=reset",
             "user,id=net,hostfwd=tcp:127.0.0.1:8080-:80",
             "virtserialport,chardev=control,name=bedplate.control",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+    }
+
+    #[test]
+    fn a_record_stands_between_guest_and_disk() {
+        let machine = Machine {
+            record: Some("/r".into()),
+            ..machine()
+        };
+        let line = arguments(&machine).join(" ");
+        for part in [
+            "driver=raw,node-name=recorded,file.driver=file,file.filename=/a,,b/disk.raw",
+            "driver=file,node-name=record,filename=/r",
+            "driver=blklogwrites,node-name=disk,file=recorded,log=record,",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+
+    #[test]
+    fn attached_files_follow_the_disk() {
+        let machine = Machine {
+            attached: vec!["/one".into(), "/two".into()],
+            ..machine()
+        };
+        let line = arguments(&machine).join(" ");
+        let drives: Vec<_> = line.split("virtio-blk-pci,drive=").skip(1).collect();
+        let expected = ["disk,", "attached-0 ", "attached-1 "];
+        assert_eq!(drives.len(), expected.len());
+        assert!(
+            drives.iter().zip(expected).all(|(d, e)| d.starts_with(e)),
+            "{line}"
+        );
+        assert!(
+            line.contains("node-name=attached-1,read-only=on,file.driver=file,file.filename=/two")
+        );
     }
 }

@@ -1,28 +1,30 @@
 //! One machine from start to end.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
-    os::unix::{net::UnixStream, process::CommandExt},
-    path::Path,
+    fs::File,
+    io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender},
     time::{Duration, Instant},
 };
 
 use bedplate_contract::{
-    control::{Reply, Request},
+    control::Reply,
     event::{Event, name},
 };
 
 use super::{
     Outcome, RunError, RunRequest, Until, accelerator,
     accelerator::Choice,
-    console,
+    bundle, console,
     console::Message,
     machine::{self, MachineFiles},
     qemu::{self, Accelerator, Machine},
-    story::{self, Verdict},
+    request::{self, Offer},
     transcript::Transcript,
+    verdict::{Judge, Next},
 };
 use crate::tool::Tools;
 
@@ -41,14 +43,26 @@ pub fn run(request: &RunRequest, tools: &Tools) -> Result<Outcome, RunError> {
     let variables = tools.root().join(VARIABLES);
     let control = request.control.as_deref();
     let files = machine::lay_out(&request.artifact, &variables, &request.disk, control)?;
+    if let Some(record) = &request.record {
+        begin_record(record)?;
+    }
     let log = request.serial_log.as_deref();
     let mut transcript = Transcript::open(request.show, log).map_err(RunError::Follow)?;
     let mut session = begin(request, &files, tools, &mut transcript)?;
-    let outcome = session.follow(request, &mut transcript);
+    let outcome = session.follow(request, &files.control, &mut transcript);
     session
         .end(&files.control, &mut transcript)
         .map_err(RunError::Follow)?;
     Ok(outcome)
+}
+
+/// An empty file: QEMU writes to one that is there, and makes none.
+fn begin_record(path: &Path) -> Result<(), RunError> {
+    let made = File::create(path).map(drop);
+    made.map_err(|source| RunError::Record {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Starts the machine; under [`Choice::Auto`] KVM must prove itself or gives way to TCG.
@@ -59,7 +73,8 @@ fn begin(
     transcript: &mut Transcript,
 ) -> Result<Session, RunError> {
     let first = request.accelerator.first(&request.memory);
-    let machine = machine(request, files, tools, first);
+    let attached = attached(request, files)?;
+    let machine = machine(request, files, (attached, tools), first);
     if first == Accelerator::Kvm && request.accelerator == Choice::Auto {
         // Whatever QEMU has against KVM is no news: TCG is next.
         let mut session = Session::start(&machine, tools, Stdio::null())?;
@@ -82,14 +97,24 @@ fn begin(
     Session::start(&machine, tools, Stdio::inherit())
 }
 
+/// The bundle first, so that the guest finds it where it is told to look.
+fn attached(request: &RunRequest, files: &MachineFiles) -> Result<Vec<PathBuf>, RunError> {
+    let bundle = request.upgrade.as_ref();
+    let bundle = bundle.map(|bundle| bundle::as_file(bundle, files.scratch()));
+    let bundle = bundle.transpose()?;
+    Ok(bundle.into_iter().chain(request.attached.clone()).collect())
+}
+
 fn machine(
     request: &RunRequest,
     files: &MachineFiles,
-    tools: &Tools,
+    (attached, tools): (Vec<PathBuf>, &Tools),
     accelerator: Accelerator,
 ) -> Machine {
     Machine {
         disk: files.disk.clone(),
+        attached,
+        record: request.record.clone(),
         variables: files.variables.clone(),
         firmware: tools.root().join(FIRMWARE),
         control: files.control.clone(),
@@ -105,6 +130,8 @@ fn machine(
 struct Session {
     child: Child,
     messages: Receiver<Message>,
+    replies: Sender<Message>,
+    offer: Option<Offer>,
     /// A message that was taken while KVM proved itself and still has to be followed.
     early: Option<Message>,
 }
@@ -124,10 +151,13 @@ impl Session {
         let tool = program.args(qemu::arguments(machine));
         let mut child = tool.spawn(configure).map_err(RunError::Start)?;
         let serial = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe.into());
-        let messages = serial.and_then(console::listen).map_err(RunError::Follow)?;
+        let listening = serial.and_then(console::listen);
+        let (replies, messages) = listening.map_err(RunError::Follow)?;
         Ok(Self {
             child,
             messages,
+            replies,
+            offer: None,
             early: None,
         })
     }
@@ -152,39 +182,86 @@ impl Session {
     }
 
     /// Reads the console until something decides.
-    fn follow(&mut self, request: &RunRequest, transcript: &mut Transcript) -> Outcome {
+    fn follow(
+        &mut self,
+        request: &RunRequest,
+        control: &Path,
+        transcript: &mut Transcript,
+    ) -> Outcome {
         let judged = request.until == Until::Verdict;
         let deadline = judged.then(|| Instant::now() + request.timeout);
+        let mut judge = Judge::new(request.upgrade.is_some());
         loop {
-            let early = self.early.take().map(Ok);
-            match early.unwrap_or_else(|| receive(&self.messages, deadline)) {
-                Ok(Message::Line(text)) => {
-                    let verdict = transcript.line(&text).as_ref().and_then(story::verdict);
-                    match verdict.filter(|_| judged) {
-                        Some(Verdict::Healthy) => return Outcome::Healthy,
-                        Some(Verdict::Unhealthy(reason)) => return Outcome::Unhealthy(reason),
-                        None => {}
-                    }
-                }
+            let next = match self.next(deadline) {
+                Ok(Message::Line(text)) => self.take(transcript.line(&text), &mut judge),
+                Ok(Message::Reply(reply)) => self.take_reply(reply),
                 Ok(Message::Interrupted) => return Outcome::Interrupted,
-                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => {
-                    return if judged {
-                        Outcome::NoVerdict
-                    } else {
-                        Outcome::Ended
-                    };
+                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) if judged => {
+                    return Outcome::NoVerdict;
                 }
+                Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => return Outcome::Ended,
                 Err(RecvTimeoutError::Timeout) => return Outcome::TimedOut,
+            };
+            let next = match next {
+                Next::Offer => self.offer_upgrade(control),
+                other => other,
+            };
+            match next {
+                Next::End(outcome) if judged => return outcome,
+                _ => {}
             }
+        }
+    }
+
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Message, RecvTimeoutError> {
+        let early = self.early.take().map(Ok);
+        early.unwrap_or_else(|| receive(&self.messages, deadline))
+    }
+
+    fn offer_upgrade(&mut self, control: &Path) -> Next {
+        match Offer::make(control, self.replies.clone()) {
+            Ok(offer) => {
+                self.offer = Some(offer);
+                Next::Follow
+            }
+            Err(error) => {
+                let reason = format!("the control port takes no request: {error}");
+                Next::End(Outcome::Refused(reason))
+            }
+        }
+    }
+
+    fn take(&mut self, event: Option<Event>, judge: &mut Judge) -> Next {
+        let Some(event) = event else {
+            return Next::Follow;
+        };
+        if reboots(&event) {
+            // Whatever the machine still owes, it does not pay after this.
+            self.offer = None;
+        }
+        judge.take(&event)
+    }
+
+    fn take_reply(&mut self, reply: Reply) -> Next {
+        self.offer = None;
+        match reply {
+            Reply::Refused { reason } => Next::End(Outcome::Refused(reason)),
+            _ => Next::Follow,
         }
     }
 
     /// Powers the guest off, so that what it wrote is whole; a second Ctrl-C, a guest that reboots
     /// or a deaf one ends QEMU.
     fn end(mut self, control: &Path, transcript: &mut Transcript) -> io::Result<()> {
-        let asked = self.child.try_wait()?.is_none() && ask_power_off(control).is_ok();
+        self.offer = None;
+        let asked = self.child.try_wait()?.is_none() && request::power_off(control).is_ok();
         let deadline = Instant::now() + if asked { POWER_OFF } else { Duration::ZERO };
-        while let Ok(Message::Line(text)) = receive(&self.messages, Some(deadline)) {
+        loop {
+            let text = match receive(&self.messages, Some(deadline)) {
+                Ok(Message::Line(text)) => text,
+                Ok(Message::Reply(_)) => continue,
+                Ok(Message::Closed | Message::Interrupted) | Err(_) => break,
+            };
             if transcript.line(&text).is_some_and(|event| reboots(&event)) {
                 break;
             }
@@ -213,20 +290,5 @@ fn receive(
     match deadline {
         None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         Some(at) => messages.recv_timeout(at.saturating_duration_since(Instant::now())),
-    }
-}
-
-fn ask_power_off(control: &Path) -> io::Result<()> {
-    let mut stream = UnixStream::connect(control)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let request = serde_json::to_string(&Request::Poweroff)?;
-    writeln!(stream, "{request}")?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    match serde_json::from_str(&answer)? {
-        Reply::Done => Ok(()),
-        other => Err(io::Error::other(format!(
-            "expected `done`, found {other:?}"
-        ))),
     }
 }

@@ -1,29 +1,6 @@
-//! The boot story: events of the guest's console as lines for a person, and what they amount to.
+//! The boot story: events of the guest's console as lines for a person.
 
 use bedplate_contract::event::{Event, name};
-
-/// How a boot ended, as far as its events tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// The gate passed and the entry is blessed.
-    Healthy,
-    /// The gate failed; the reason names the services.
-    Unhealthy(String),
-}
-
-/// The verdict that `event` brings, if it brings one.
-///
-/// A gate that failed is a verdict although the machine goes on: it reboots or stays degraded.
-pub fn verdict(event: &Event) -> Option<Verdict> {
-    match event.name.as_str() {
-        name::HEALTHY => Some(Verdict::Healthy),
-        name::GATE_FAILED | name::DEGRADED => {
-            let reason = event.field("reason").unwrap_or("no reason was given");
-            Some(Verdict::Unhealthy(reason.to_owned()))
-        }
-        _ => None,
-    }
-}
 
 /// `event` as one line: seconds, a mark, words.
 pub fn line(event: &Event) -> String {
@@ -31,16 +8,18 @@ pub fn line(event: &Event) -> String {
     let millis = event.at_ms % 1000;
     format!(
         "{seconds:>4}.{millis:03}  {}  {}",
-        mark(&event.name),
+        mark(event),
         words(event)
     )
 }
 
-fn mark(event: &str) -> char {
-    match event {
+fn mark(event: &Event) -> char {
+    match event.name.as_str() {
+        name::UPGRADE_ENDED if is_refused(event) => '✗',
+        name::UPGRADE_ENDED => '✓',
         name::SERVICE_READY | name::GATE_PASSED | name::BLESSED | name::HEALTHY => '✓',
         name::PHASE_FAILED | name::SERVICE_FAILED | name::GATE_FAILED => '✗',
-        name::MARKED_BAD | name::DEGRADED => '✗',
+        name::MARKED_BAD | name::DEGRADED | name::QUARANTINED => '✗',
         name::SERVICE_EXITED | name::SERVICE_UNREADY => '!',
         name::LOG => '|',
         _ => '·',
@@ -68,9 +47,27 @@ fn words(event: &Event) -> String {
         name::GATE_PASSED => "the gate passed".to_owned(),
         name::BLESSED => format!("blessed: the entry is now {}", field("entry")),
         name::HEALTHY => format!("healthy: version {}", field("version")),
+        name::GATE_FAILED => format!("the gate failed: {}", field("reason")),
+        name::MARKED_BAD => format!("marked bad: the entry is now {}", field("entry")),
+        name::DEGRADED => format!("degraded, and stays: {}", field("reason")),
+        name::QUARANTINED => format!(
+            "version {} is not taken again unless forced: {}",
+            field("version"),
+            field("reason")
+        ),
+        name::UPGRADE => format!("upgrade: {}", field("text")),
+        name::UPGRADE_ENDED if is_refused(event) => {
+            format!("the upgrade is refused: {}", field("reason"))
+        }
+        name::UPGRADE_ENDED => "the upgrade is done".to_owned(),
+        name::SHUTDOWN => format!("shutdown: {}", field("how")),
         name::LOG => format!("{}: {}", field("name"), field("text")),
         other => plain(other, &event.fields),
     }
+}
+
+fn is_refused(event: &Event) -> bool {
+    event.field("outcome") == Some("refused")
 }
 
 /// Events without words of their own: the name and all fields, so nothing is hidden.
@@ -84,24 +81,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verdicts() {
-        let failed = Event::new(9, name::GATE_FAILED).with("reason", "agent: connection refused");
-        let reason = "agent: connection refused".to_owned();
-        for (event, expected) in [
-            (Event::new(9, name::HEALTHY), Some(Verdict::Healthy)),
-            (failed, Some(Verdict::Unhealthy(reason))),
-            (Event::new(9, name::SERVICE_READY), None),
-        ] {
-            assert_eq!(verdict(&event), expected);
-        }
-    }
-
-    #[test]
     fn lines_read_as_a_story() {
         let ready = Event::new(12_034, name::SERVICE_READY)
             .with("name", "redis")
             .with("ms", 812);
         assert_eq!(line(&ready), "  12.034  ✓  redis is ready after 812 ms");
+        let refused = Event::new(61_000, name::UPGRADE_ENDED)
+            .with("outcome", "refused")
+            .with("reason", "the bundle has expired");
+        assert_eq!(
+            line(&refused),
+            "  61.000  ✗  the upgrade is refused: the bundle has expired"
+        );
+        let bad = Event::new(90_500, name::MARKED_BAD).with("entry", "lab_1.0.1+0-1.efi");
+        assert_eq!(
+            line(&bad),
+            "  90.500  ✗  marked bad: the entry is now lab_1.0.1+0-1.efi"
+        );
         let other = Event::new(5, "new.event").with("a", 1);
         assert_eq!(line(&other), "   0.005  ·  new.event a=1");
     }
