@@ -117,6 +117,25 @@ fn cut_esp(disk: &str, to: &std::path::Path) -> Result<()> {
 }
 
 #[test]
+fn zstd_and_skopeo_read_the_bundle() -> Result<()> {
+    let artifacts = Artifacts::build(IMAGE)?;
+    let bundle = format!("oci:{}:1.0.0-min", artifacts.path("bundle")?);
+    let manifest = tool(&["skopeo", "inspect", "--raw", &bundle])?;
+    let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
+    let digest = manifest["layers"][0]["digest"].as_str().unwrap_or("");
+    let blob = format!("bundle/blobs/{}", digest.replace(':', "/"));
+    let scratch = tempfile::tempdir()?;
+    let root = scratch.path().join("root.erofs");
+    let (frames, to) = (artifacts.path(&blob)?, root.display().to_string());
+    tool(&["zstd", "-q", "-d", &frames, "-o", &to])?;
+    ensure!(
+        std::fs::read(&root)? == std::fs::read(artifacts.path("root.erofs")?)?,
+        "the frames are not those of the root image"
+    );
+    Ok(())
+}
+
+#[test]
 fn ukify_reads_the_uki_and_finds_the_root_hash() -> Result<()> {
     let artifacts = Artifacts::build(IMAGE)?;
     let sections = tool(&[
@@ -163,7 +182,12 @@ fn a_second_build_makes_the_same_bytes_in_another_store() -> Result<()> {
         String::from_utf8_lossy(&built.stderr)
     );
     let again = out.join("lab/min/1.0.0");
-    for name in ["disk.json", "oci/index.json"] {
+    for name in [
+        "disk.json",
+        "oci/index.json",
+        "bundle/index.json",
+        "sign-request.json",
+    ] {
         let (one, two) = (first.directory.join(name), again.join(name));
         ensure!(
             std::fs::read(&one)? == std::fs::read(&two)?,

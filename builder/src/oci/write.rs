@@ -108,7 +108,7 @@ impl LayoutDirectory {
     /// A crash before the rename leaves the old index, one after it the new; readers meet either.
     ///
     /// # Errors
-    /// Any of write, fsync, rename.
+    /// Any of write, fsync, rename; more manifests than a host reads.
     pub fn save_index(&self, manifests: Vec<Descriptor>) -> Result<(), OciError> {
         let index = ImageIndexBuilder::default()
             .schema_version(2_u32)
@@ -117,6 +117,13 @@ impl LayoutDirectory {
             .build()
             .map_err(|error| OciError::document("index", error))?;
         let text = document("index", &index)?;
+        if text.len() > oci::MAX_DOCUMENT {
+            let (found, most) = (text.len(), oci::MAX_DOCUMENT);
+            let what = format!(
+                "it would have {found} bytes, and hosts read at most {most}; publish to another place"
+            );
+            return Err(OciError::document("index", what));
+        }
         Ok(atomic_write(&self.path.join(oci::INDEX), &text)?)
     }
 }
