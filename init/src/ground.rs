@@ -7,7 +7,7 @@ use bedplate_contract::{
 };
 
 use crate::{
-    decide::{Entry, Facts, Fallback, Subject, Verdict},
+    decide::{Facts, Fallback, Subject, Verdict},
     disk::Source,
     esp,
     meta::Meta,
@@ -158,20 +158,8 @@ impl Ground {
         // An entry that is not listed is looked for again when it is to be renamed.
         self.entry = Some(EntryName::fresh(&appliance.name, &appliance.version));
         self.look()?;
-        let counter = self.slots.own().map(|entry| entry.counter);
-        let record = self.meta.as_ref().map(|meta| meta.record());
-        Ok(Facts {
-            entry: match counter {
-                Some(None) => Entry::Blessed,
-                Some(Some(_)) | None => Entry::Trial,
-            },
-            counted: counter.flatten().is_some_and(|counter| counter.done > 0),
-            root: self.root(),
-            fallback: self.slots.fallback(),
-            // Without a record nothing can be said of others, and nothing be kept.
-            other: record.and_then(|record| self.slots.other(record)),
-            ..Facts::default()
-        })
+        let record = self.meta.as_ref().map(Meta::record);
+        Ok(self.slots.facts(self.root(), record))
     }
 
     /// Looks at slots and entries again; returns what else could boot now.

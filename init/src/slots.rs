@@ -8,7 +8,7 @@ use bedplate_contract::{
 };
 
 use crate::{
-    decide::{Fallback, Other},
+    decide::{Entry, Facts, Fallback, Other},
     disk::{self, DiskError, Slot},
     esp::{self, EspError},
     verity,
@@ -120,6 +120,22 @@ impl Slots {
             entry,
             outcome: boots.map(|boots| boots.outcome),
         })
+    }
+
+    /// What the core must know of them. Without a `record` nothing is said of the other version.
+    pub fn facts(&self, root: Option<Digest>, record: Option<&BootRecord>) -> Facts {
+        let counter = self.own.as_ref().map(|entry| entry.counter);
+        Facts {
+            entry: match counter {
+                Some(None) => Entry::Blessed,
+                Some(Some(_)) | None => Entry::Trial,
+            },
+            counted: counter.flatten().is_some_and(|counter| counter.done > 0),
+            root,
+            fallback: self.fallback(),
+            other: record.and_then(|record| self.other(record)),
+            ..Facts::default()
+        }
     }
 
     /// Both slots in the words of the control protocol, A first.
