@@ -16,3 +16,4 @@ pub mod release;
 pub mod story;
 pub mod toolbox;
 pub mod vm;
+pub mod web;

@@ -80,6 +80,17 @@ impl Forge {
         Ok(fs::write(self.directory.join(oci::INDEX), index)?)
     }
 
+    /// Takes the envelope out: a bundle as a build leaves it, before anybody has signed.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn open(mut self) -> Result<()> {
+        let manifests = self.index["manifests"].as_array_mut().context("an index")?;
+        manifests.remove(self.envelope_at);
+        let index = serde_json::to_vec_pretty(&self.index)?;
+        Ok(fs::write(self.directory.join(oci::INDEX), index)?)
+    }
+
     /// The bundle's OCI manifest with another config; returns its descriptor.
     fn replace_bundle(&mut self, payload: &[u8]) -> Result<Value> {
         let config = self.put(payload)?;
@@ -127,8 +138,11 @@ impl Forge {
     }
 }
 
-/// The manifest of a layout, as its envelope has it.
-fn read_manifest(layout: &Path) -> Result<BundleManifest> {
+/// The manifest of a layout with one bundle.
+///
+/// # Errors
+/// No such layout.
+pub fn read_manifest(layout: &Path) -> Result<BundleManifest> {
     let index: oci::Index = serde_json::from_slice(&fs::read(layout.join(oci::INDEX))?)?;
     let listed = index.manifests.iter();
     let mut bundles =

@@ -20,7 +20,7 @@ use anyhow::{Context, Result};
 use crate::{artifacts::Artifacts, bedplate};
 
 pub use copy::Edit;
-pub use keys::Keys;
+pub use keys::{Keys, keys};
 
 use copy::ImageCopy;
 
@@ -104,7 +104,7 @@ impl Release {
     }
 
     fn build(recipe: Recipe<'_>) -> Result<Self> {
-        let keys = keys::keys()?;
+        let keys = keys()?;
         let image = ImageCopy::new(recipe.image, recipe.edits, keys)?;
         let mut release = Self {
             version: recipe.version.to_owned(),
