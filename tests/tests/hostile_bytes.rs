@@ -305,3 +305,42 @@ fn dhcp_options() {
     ];
     attack(hostile::dhcp, CASES, &options.map(<[u8]>::to_vec));
 }
+
+#[test]
+fn sign_requests() {
+    let documents = texts(&[include_str!("../hostile/sign-request.json")]);
+    attack(hostile::sign_request, CASES, &documents);
+}
+
+#[test]
+fn answers() {
+    let documents = texts(&[include_str!("../hostile/answer.json")]);
+    attack(hostile::answer, CASES, &documents);
+}
+
+#[test]
+fn cosign_payloads() {
+    let digest = Digest::of(b"manifest");
+    let payload = format!(
+        r#"{{"critical":{{"identity":{{"docker-reference":"lab"}},"image":
+            {{"docker-manifest-digest":"{digest}"}},"type":"cosign container image signature"}},
+            "optional":null}}"#
+    );
+    attack(hostile::cosign_payload, CASES, &[payload.into_bytes()]);
+}
+
+/// A layout of one blob as a tar.
+#[test]
+fn published_files() {
+    let digest = Digest::of(b"blob");
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"m","digest":"{digest}","size":4}}]}}"#
+    );
+    let blob = format!("blobs/sha256/{}", digest.hex());
+    let end = |tar: Vec<u8>| tar[..1024].to_vec();
+    let file = [
+        end(tar(b"index.json", index.as_bytes())),
+        tar(blob.as_bytes(), b"blob"),
+    ];
+    attack(hostile::published_file, CASES_WITH_FILES, &[file.concat()]);
+}

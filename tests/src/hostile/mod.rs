@@ -7,6 +7,7 @@
 mod archive;
 mod contract;
 mod network;
+mod signing;
 
 pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
 pub use contract::{
@@ -14,6 +15,7 @@ pub use contract::{
     gpu_report, verity_superblock,
 };
 pub use network::dhcp;
+pub use signing::{answer, cosign_payload, published_file, sign_request};
 
 use std::fmt::Debug;
 

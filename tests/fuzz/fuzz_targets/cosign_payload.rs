@@ -1,0 +1,6 @@
+//! A payload that cosign signs: what was read is written as what reads the same.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bedplate_tests::hostile::cosign_payload(bytes);
+});
