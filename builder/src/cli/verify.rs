@@ -34,6 +34,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         if let Some(root_hash) = verified.root_hash {
             println!("  root hash  {root_hash}");
         }
+        if let Some(expires) = verified.expires {
+            println!("  expires    {expires}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! Signing in two passes: a build asks, anybody with a key answers, and the answers are attached.
 //!
 //! Output directory → [`SignRequest`] (the very bytes to sign) → [`Answer`] of one key, on a machine
-//! that needs only the request → [`attach`], which finishes the two layouts without a rebuild. An
+//! that needs only the request → [`attach()`], which finishes the two layouts without a rebuild. An
 //! answer is of use for its request alone. Which keys a host trusts, and how many, is the image's
 //! ([`crate::definition`]); what is signed is [`bedplate_contract::signature`]'s.
 

@@ -118,6 +118,20 @@ fn a_crash_between_the_two_layouts_is_made_good() {
 }
 
 #[test]
+fn an_answer_that_lies_beside_the_request_counts() {
+    let (_directory, out) = fixture();
+    let [first, second] = keys();
+    // As after a crash between saving an answer and finishing the layouts.
+    let answer = Answer::new(&SignRequest::load(&out).unwrap(), &first).unwrap();
+    let path = out.join(Answer::file_name(first.public()));
+    answer.save(&path).unwrap();
+    assert_eq!(sign(&out, &second), 2);
+    let signatures = envelope(&out.join(BUNDLE)).unwrap().signatures;
+    assert_eq!(signatures.len(), 2);
+    assert!(signatures.is_sorted_by(|a, b| a.keyid < b.keyid));
+}
+
+#[test]
 fn bad_answers_change_nothing() {
     let (directory, out) = fixture();
     let [key, other] = keys();

@@ -23,6 +23,7 @@ pub(super) fn verify(layout: &Layout, policy: &Policy) -> Result<Verified, Verif
         title: format!("image {digest}"),
         signers,
         root_hash: None,
+        expires: None,
     })
 }
 

@@ -37,6 +37,8 @@ pub struct Verified {
     pub signers: Vec<Digest>,
     /// The root hash of a bundle.
     pub root_hash: Option<Digest>,
+    /// When hosts stop taking a bundle: theirs to judge, for the builder reads no clock for it.
+    pub expires: Option<String>,
 }
 
 /// Verifies everything at `path`.
@@ -82,6 +84,7 @@ fn one(layout: &Layout, stored: &Stored, policy: &Policy) -> Result<Verified, Ve
         title,
         signers,
         root_hash: Some(stored.manifest.root_hash),
+        expires: stored.manifest.expires.clone(),
     })
 }
 

@@ -66,7 +66,7 @@ fn read_published(path: &Path) -> bool {
     let Ok(index) = layout.index() else {
         return false;
     };
-    let blobs = index.manifests().iter();
+    let mut blobs = index.manifests().iter();
     let read = |blob| match layout.bytes(blob, 1 << 20) {
         Ok(bytes) => {
             let digest = bedplate_contract::Digest::of(&bytes).to_string();
@@ -75,7 +75,7 @@ fn read_published(path: &Path) -> bool {
         }
         Err(_) => false,
     };
-    blobs.map(read).fold(true, |all, one| all && one)
+    blobs.all(read)
 }
 
 fn in_file(bytes: &[u8], read: impl FnOnce(&Path) -> bool) -> io::Result<bool> {

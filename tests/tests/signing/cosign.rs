@@ -122,5 +122,18 @@ fn skopeo_copies_image_and_signature_by_their_tags() -> Result<()> {
         signatures.contains("dev.cosignproject.cosign/signature"),
         "{signatures}"
     );
+    // Signatures in the layout disturb nobody who reads the image.
+    let tags = release.succeed(&["tool", "umoci", "ls", "--layout", "out/oci"])?;
+    ensure!(tags.lines().any(|line| line == "1.0.1"), "{tags}");
+    release.succeed(&[
+        "tool",
+        "umoci",
+        "unpack",
+        "--image",
+        "out/oci:1.0.1",
+        "unpacked",
+    ])?;
+    let root = release.path("unpacked/rootfs");
+    ensure!(root.join("usr/lib/bedplate/trust.json").is_file());
     Ok(())
 }

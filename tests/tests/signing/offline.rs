@@ -192,6 +192,7 @@ fn two_of_three_keys_may_be_asked_for() -> Result<()> {
     let verify = [&["verify", directory, "--threshold", "2"], &all[..]].concat();
     release.refused(&verify, 1, &["by 2 trusted keys, found 1"])?;
     release.succeed(&["sign", directory, "--key", "backup.key", "--attach"])?;
-    release.succeed(&verify)?;
+    let said = release.succeed(&verify)?;
+    ensure!(said.contains("expires    2100-01-01T00:00:00Z"), "{said}");
     Ok(())
 }
