@@ -225,7 +225,7 @@ impl Http {
         let (at, end) = match response.status().as_u16() {
             206 => (range_start(&response)?, wanted.end),
             // It does not know ranges; what it sends may be wanted to its end.
-            _ => (0, u64::MAX),
+            _ => (0, response.body().content_length().unwrap_or(u64::MAX)),
         };
         Ok(Answer {
             path: wanted.path.clone(),
@@ -246,6 +246,11 @@ impl Answer {
             0 => Err(broken("the server sent less than it has to")),
             count => {
                 self.at = self.at.saturating_add(count as u64);
+                if self.at == self.end {
+                    // Its end is looked at, or the connection could not be used again. What else
+                    // comes is none of ours.
+                    let _ = self.body.read(&mut [0]);
+                }
                 Ok(count)
             }
         }
