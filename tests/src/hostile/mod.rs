@@ -7,6 +7,7 @@
 mod archive;
 mod contract;
 mod network;
+mod upgrade;
 
 pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
 pub use contract::{
@@ -14,6 +15,10 @@ pub use contract::{
     gpu_report, verity_superblock,
 };
 pub use network::dhcp;
+pub use upgrade::{
+    archive_members, bundle_manifest, envelope, envelope_manifest, frame_index, layout_index,
+    name_reply,
+};
 
 use std::fmt::Debug;
 

@@ -180,7 +180,7 @@ impl Http {
             let last = range.end.saturating_sub(1);
             request = request.header("Range", format!("bytes={}-{last}", range.start));
         }
-        let response = request.call()?;
+        let response = request.call().map_err(|error| judge(&url, error))?;
         match response.status().as_u16() {
             200 | 206 => Ok(response),
             status @ (408 | 425 | 429 | 500..=599) => Err(ureq::Error::StatusCode(status).into()),
@@ -272,6 +272,30 @@ fn agent(base: &str, patience: Patience) -> Agent {
         .user_agent(concat!("bedplatectl/", env!("CARGO_PKG_VERSION")))
         .build();
     Agent::with_parts(config, DefaultConnector::default(), Resolver::default())
+}
+
+/// Whether another attempt may help.
+fn judge(url: &str, error: ureq::Error) -> Failure {
+    use ureq::Error;
+    let is_final = match &error {
+        Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        Error::BadUri(_)
+        | Error::Http(_)
+        | Error::Tls(_)
+        | Error::Rustls(_)
+        | Error::RequireHttpsOnly(_)
+        | Error::RedirectFailed
+        | Error::TooManyRedirects
+        | Error::LargeResponseHeader(..) => true,
+        _ => false,
+    };
+    match is_final {
+        false => Failure::Passing(error),
+        true => Failure::Final(SourceError::Connection {
+            url: url.to_owned(),
+            source: Box::new(error),
+        }),
+    }
 }
 
 /// First byte of the range that is sent (RFC 9110, 14.4).
