@@ -4,10 +4,13 @@
 //! fuzzed by `tests/fuzz`.
 
 use bedplate_contract::{
-    Digest, EntryName,
+    BundleManifest, Digest, EntryName, SchemaVersion,
+    bundle::{self, Content, RootContent, annotation},
     control::BootReport,
     event::{Event, name},
+    frames,
     meta::{self, BootRecord, Frame, Outcome},
+    signature::{Envelope, Signature},
     verity::Superblock,
 };
 use bedplate_tests::hostile;
@@ -343,4 +346,120 @@ fn published_files() {
         tar(blob.as_bytes(), b"blob"),
     ];
     attack(hostile::published_file, CASES_WITH_FILES, &[file.concat()]);
+}
+
+#[test]
+fn archive_members() {
+    let layout = [
+        tar(b"./index.json", b"{}"),
+        tar(b"blobs/sha256/ab", b"blob"),
+    ];
+    // The first without its closing blocks, so that the second belongs to it.
+    let whole = [&layout[0][..1024], &layout[1]].concat();
+    attack(hostile::archive_members, CASES, &[whole]);
+}
+
+fn content(byte: u8, size: u64) -> Content {
+    let digest = Digest::from_bytes([byte; 32]);
+    Content { digest, size }
+}
+
+fn bundle_manifest() -> BundleManifest {
+    BundleManifest {
+        schema: SchemaVersion,
+        name: "lab".to_owned(),
+        version: "1.0.1".to_owned(),
+        profile: "min".to_owned(),
+        minimum_version: Some("1.0.0".to_owned()),
+        expires: Some("2027-06-30T00:00:00Z".to_owned()),
+        root_hash: Digest::of(b"root"),
+        root: RootContent {
+            image: content(1, 4096),
+            frames: content(2, 100),
+            index: content(3, 84),
+        },
+        verity: content(4, 8192),
+        uki: content(5, 10),
+    }
+}
+
+#[test]
+fn bundle_manifests() {
+    attack(
+        hostile::bundle_manifest,
+        CASES,
+        &[bundle_manifest().encode()],
+    );
+}
+
+#[test]
+fn envelopes() {
+    let mut envelope = Envelope::new(bundle::MANIFEST, &bundle_manifest().encode());
+    let unsigned = envelope.encode();
+    envelope.signatures.push(Signature {
+        keyid: Digest::of(b"key").hex(),
+        sig: "AAAA".to_owned(),
+    });
+    attack(hostile::envelope, CASES, &[unsigned, envelope.encode()]);
+}
+
+#[test]
+fn layout_indexes() {
+    let descriptor = |kind: &str, version: &str| {
+        format!(
+            r#"{{"mediaType":"m","artifactType":"{kind}","digest":"{}","size":9,"annotations":
+            {{"{}":"lab","{}":"{version}","{}":"min"}}}}"#,
+            Digest::of(version.as_bytes()),
+            annotation::NAME,
+            annotation::VERSION,
+            annotation::PROFILE
+        )
+    };
+    let descriptors = [
+        descriptor(bundle::ARTIFACT, "1.0.1"),
+        descriptor(bundle::ENVELOPE_ARTIFACT, "1.0.1"),
+        descriptor(bundle::ARTIFACT, "1.0.2"),
+    ];
+    let index = format!(r#"{{"manifests":[{}]}}"#, descriptors.join(","));
+    attack(hostile::layout_index, CASES, &texts(&[&index]));
+}
+
+#[test]
+fn envelope_manifests() {
+    let kind = bundle::ENVELOPE_ARTIFACT;
+    let digest = Digest::of(b"envelope");
+    let manifest = format!(
+        r#"{{"artifactType":"{kind}","layers":[{{"mediaType":"{kind}","digest":"{digest}","size":9}}]}}"#
+    );
+    attack(hostile::envelope_manifest, CASES, &texts(&[&manifest]));
+}
+
+#[test]
+fn frame_indexes() {
+    let frame = frames::Frame {
+        compressed_size: 100,
+        compressed: Digest::of(b"compressed"),
+        piece: Digest::of(b"piece"),
+    };
+    let indexes = [1, 3].map(|count| frames::Index::new(vec![frame; count]).encode());
+    attack(hostile::frame_index, CASES, &indexes);
+}
+
+/// Replies to the question for `host.example` (RFC 1035, 4.1): an address, and one behind an alias.
+#[test]
+fn name_replies() {
+    let reply = |answers: u8, records: &[u8]| {
+        let head = [0, 7, 0x81, 0x80, 0, 1, 0, answers, 0, 0, 0, 0];
+        let question = b"\x04host\x07example\0\0\x01\0\x01";
+        [&head[..], question, records].concat()
+    };
+    let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\x0a\0\0\x01";
+    let alias = b"\xc0\x0c\0\x05\0\x01\0\0\0\x09\0\x08\x05other\xc0\x11";
+    let target = b"\xc0\x2a\0\x01\0\x01\0\0\0\x09\0\x04\x0a\0\0\x02";
+    let behind = [&alias[..], target].concat();
+    attack(
+        hostile::name_reply,
+        CASES,
+        &[reply(1, address), reply(2, &behind)],
+    );
 }

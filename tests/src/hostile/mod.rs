@@ -8,6 +8,7 @@ mod archive;
 mod contract;
 mod network;
 mod signing;
+mod upgrade;
 
 pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
 pub use contract::{
@@ -16,6 +17,10 @@ pub use contract::{
 };
 pub use network::dhcp;
 pub use signing::{answer, cosign_payload, published_file, sign_request};
+pub use upgrade::{
+    archive_members, bundle_manifest, envelope, envelope_manifest, frame_index, layout_index,
+    name_reply,
+};
 
 use std::fmt::Debug;
 

@@ -180,7 +180,7 @@ impl Http {
             let last = range.end.saturating_sub(1);
             request = request.header("Range", format!("bytes={}-{last}", range.start));
         }
-        let response = request.call()?;
+        let response = request.call().map_err(|error| judge(&url, error))?;
         match response.status().as_u16() {
             200 | 206 => Ok(response),
             status @ (408 | 425 | 429 | 500..=599) => Err(ureq::Error::StatusCode(status).into()),
@@ -225,7 +225,7 @@ impl Http {
         let (at, end) = match response.status().as_u16() {
             206 => (range_start(&response)?, wanted.end),
             // It does not know ranges; what it sends may be wanted to its end.
-            _ => (0, u64::MAX),
+            _ => (0, response.body().content_length().unwrap_or(u64::MAX)),
         };
         Ok(Answer {
             path: wanted.path.clone(),
@@ -246,6 +246,11 @@ impl Answer {
             0 => Err(broken("the server sent less than it has to")),
             count => {
                 self.at = self.at.saturating_add(count as u64);
+                if self.at == self.end {
+                    // Its end is looked at, or the connection could not be used again. What else
+                    // comes is none of ours.
+                    let _ = self.body.read(&mut [0]);
+                }
                 Ok(count)
             }
         }
@@ -267,6 +272,30 @@ fn agent(base: &str, patience: Patience) -> Agent {
         .user_agent(concat!("bedplatectl/", env!("CARGO_PKG_VERSION")))
         .build();
     Agent::with_parts(config, DefaultConnector::default(), Resolver::default())
+}
+
+/// Whether another attempt may help.
+fn judge(url: &str, error: ureq::Error) -> Failure {
+    use ureq::Error;
+    let is_final = match &error {
+        Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        Error::BadUri(_)
+        | Error::Http(_)
+        | Error::Tls(_)
+        | Error::Rustls(_)
+        | Error::RequireHttpsOnly(_)
+        | Error::RedirectFailed
+        | Error::TooManyRedirects
+        | Error::LargeResponseHeader(..) => true,
+        _ => false,
+    };
+    match is_final {
+        false => Failure::Passing(error),
+        true => Failure::Final(SourceError::Connection {
+            url: url.to_owned(),
+            source: Box::new(error),
+        }),
+    }
 }
 
 /// First byte of the range that is sent (RFC 9110, 14.4).

@@ -97,6 +97,15 @@ pub enum SourceError {
         /// HTTP status.
         status: u16,
     },
+    /// No connection, and none that another attempt could bring: a certificate that nobody vouches
+    /// for, redirects without end.
+    #[error("fetching `{url}`")]
+    Connection {
+        /// URL.
+        url: String,
+        /// Cause.
+        source: Box<ureq::Error>,
+    },
     /// The server did not give it, as often as was tried.
     #[error("fetching `{url}`: given up after {attempts} attempts without a byte")]
     GivenUp {

@@ -20,7 +20,7 @@ use bedplate_contract::{
 use bedplate_init::esp::{self, EspError, Purpose};
 use bedplate_sys::mount;
 
-pub use choice::ChoiceError;
+pub use choice::{ChoiceError, choose};
 pub use ground::{Ground, GroundError};
 pub use lock::LockError;
 pub use report::{Report, Staged};
