@@ -132,7 +132,14 @@ impl Attempt {
                 _ => Fallback::Absent,
             },
             sound: None,
+            other_sound: None,
         }
+    }
+
+    /// Root hash of the other slot, once [`Self::chances`] has looked.
+    pub fn other_root(&self) -> Option<Digest> {
+        let slots = self.slots.as_ref()?;
+        slots.root(self.slot?.other())
     }
 
     fn look(&self) -> Option<Slots> {
@@ -256,6 +263,7 @@ mod tests {
             own: Own::Unknown,
             other: Fallback::Absent,
             sound: None,
+            other_sound: None,
         };
         assert_eq!(attempt.chances(), expected);
         assert!(attempt.leave("no").is_err());

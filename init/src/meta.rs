@@ -127,7 +127,7 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Write`]: the record stays as it was.
     pub fn forgive(&mut self, root: &Digest) -> Result<(), MetaError> {
-        self.change(|record| record.forgive(root))
+        self.change(|record| record.forget(root))
     }
 
     fn change(&mut self, change: impl FnOnce(&mut BootRecord)) -> Result<(), MetaError> {

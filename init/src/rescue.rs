@@ -40,6 +40,8 @@ impl<'a> Rescue<'a> {
     /// Stays for `reason`; `missing` is a root whose disk may yet come.
     pub fn new(attempt: Option<&'a Attempt>, reason: &'a str, missing: Option<Digest>) -> Self {
         console::emit(&console::event(name::STAGE1_STAYS).with("reason", reason));
+        // What whoever watches any boot waits for.
+        console::emit(&console::event(name::DEGRADED).with("reason", reason));
         Self {
             attempt,
             reason,

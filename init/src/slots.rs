@@ -88,10 +88,11 @@ impl Slots {
 
     fn other_tree_is_there(&self) -> bool {
         self.active
-            .is_none_or(|active| self.tree(active.other()).is_some())
+            .is_none_or(|active| self.root(active.other()).is_some())
     }
 
-    fn tree(&self, slot: Slot) -> Option<Digest> {
+    /// Root hash of the tree in a slot; `None` for an empty one.
+    pub const fn root(&self, slot: Slot) -> Option<Digest> {
         let [a, b] = self.trees;
         match slot {
             Slot::A => a,
@@ -109,10 +110,10 @@ impl Slots {
         let pending = || {
             let boots = record.boots.iter().rev();
             let mut pending = boots.filter(|boots| boots.outcome == Outcome::Pending);
-            pending.find(|boots| Some(boots.root) != self.tree(active))
+            pending.find(|boots| Some(boots.root) != self.root(active))
         };
         let root = self
-            .tree(active.other())
+            .root(active.other())
             .or_else(|| Some(pending()?.root))?;
         let boots = record.boots_of(&root);
         Some(Other {
@@ -146,7 +147,7 @@ impl Slots {
         let status = |slot: Slot| {
             let is_active = slot == active;
             let entry = if is_active { &self.own } else { &self.other };
-            let root_hash = self.tree(slot);
+            let root_hash = self.root(slot);
             SlotStatus {
                 slot: slot.letter().to_owned(),
                 active: is_active,

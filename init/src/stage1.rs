@@ -196,8 +196,11 @@ fn consider(attempt: &mut Attempt, slot: &Verified, wanted: &Digest) -> Result<(
         damage = check(slot, wanted).err();
         chances.sound = Some(damage.is_none());
     }
+    if course::before_root(&chances) == Course::CheckOther {
+        chances.other_sound = Some(is_other_sound(attempt));
+    }
     let course = course::before_root(&chances);
-    if matches!(course, Course::Go | Course::Check) {
+    if !matches!(course, Course::Leave | Course::Stay) {
         return Ok(());
     }
     let slot = slot.slot.letter();
@@ -208,6 +211,17 @@ fn consider(attempt: &mut Attempt, slot: &Verified, wanted: &Digest) -> Result<(
     };
     let course = Some(course);
     Err(Failure { error, course })
+}
+
+/// Whether the slot that would be left for is worth it; one that is not there is not.
+fn is_other_sound(attempt: &Attempt) -> bool {
+    let find = |root: &Digest| {
+        let partitions = disk::scan(Path::new(disk::SYS_BLOCK)).ok()?;
+        verity::find_slot(&partitions, root)
+    };
+    let root = attempt.other_root();
+    let found = root.and_then(|root| Some((find(&root)?, root)));
+    found.is_some_and(|(slot, root)| check(&slot, &root).is_ok())
 }
 
 fn check(slot: &Verified, wanted: &Digest) -> Result<(), Damage> {

@@ -218,6 +218,14 @@ impl BootRecord {
         self.quarantine.retain(|version| version.root != *root);
     }
 
+    /// Lets `root` be taken again as if it had never been here: a boot of it that stage 1 does not
+    /// reach must not be taken for the one that was forgiven.
+    pub fn forget(&mut self, root: &Digest) {
+        self.forgive(root);
+        self.boots
+            .retain(|boots| boots.root != *root || boots.outcome == Outcome::Pending);
+    }
+
     /// Whether `root` has failed here.
     pub fn is_quarantined(&self, root: &Digest) -> bool {
         self.quarantine.iter().any(|version| version.root == *root)
@@ -368,6 +376,11 @@ mod tests {
         assert_eq!(record.quarantine.len(), 2);
         record.forgive(&root(1));
         assert!(!record.is_quarantined(&root(1)) && record.is_quarantined(&root(2)));
+        record.begin(root(3));
+        record.finish(root(3), Outcome::Crashed);
+        record.quarantine(root(3), "1.0.3");
+        record.forget(&root(3));
+        assert!(!record.is_quarantined(&root(3)) && record.boots_of(&root(3)).is_none());
         record.begin(root(2));
         record.finish(root(2), Outcome::Blessed);
         assert!(!record.is_quarantined(&root(2)));

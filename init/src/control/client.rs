@@ -20,6 +20,8 @@ pub(super) struct Client<S> {
     stream: S,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// Requests that are not answered yet: an upgrade takes minutes.
+    owed: usize,
     state: Link,
 }
 
@@ -42,6 +44,7 @@ impl<S: Read + Write + AsFd> Client<S> {
             stream,
             input: Vec::new(),
             output: Vec::new(),
+            owed: 0,
             state: Link::Open,
         }
     }
@@ -50,19 +53,27 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.number
     }
 
-    pub fn interest(&self) -> Interest {
+    /// What to wait for; `None` for a peer that has said its last and is owed an answer: its end is
+    /// ready all the time.
+    pub fn interest(&self) -> Option<Interest> {
         match (self.state, self.output.is_empty()) {
-            (Link::Open, true) => Interest::Read,
-            (Link::Open, false) => Interest::Both,
-            (Link::Closing | Link::Over, _) => Interest::Write,
+            (Link::Open, true) => Some(Interest::Read),
+            (Link::Open, false) => Some(Interest::Both),
+            (Link::Closing, true) if self.owed > 0 => None,
+            (Link::Closing | Link::Over, _) => Some(Interest::Write),
         }
+    }
+
+    /// Whether the peer says nothing more.
+    pub fn is_silent(&self) -> bool {
+        self.state != Link::Open
     }
 
     /// Whether the connection may be dropped.
     pub fn is_over(&self) -> bool {
         match self.state {
             Link::Open => false,
-            Link::Closing => self.output.is_empty(),
+            Link::Closing => self.output.is_empty() && self.owed == 0,
             Link::Over => true,
         }
     }
@@ -71,6 +82,7 @@ impl<S: Read + Write + AsFd> Client<S> {
     pub fn reset(&mut self) {
         self.input.clear();
         self.output.clear();
+        self.owed = 0;
         self.state = Link::Open;
     }
 
@@ -96,7 +108,10 @@ impl<S: Read + Write + AsFd> Client<S> {
         while let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.input.drain(..=end).collect();
             match serde_json::from_slice(&line) {
-                Ok(request) => requests.push(request),
+                Ok(request) => {
+                    self.owed = self.owed.saturating_add(1);
+                    requests.push(request);
+                }
                 Err(_) if line.trim_ascii().is_empty() => {}
                 Err(error) => self.refuse(format!("no request: {error}")),
             }
@@ -110,11 +125,16 @@ impl<S: Read + Write + AsFd> Client<S> {
     }
 
     fn refuse(&mut self, reason: String) {
-        self.reply(&Reply::Refused { reason });
+        self.put(&Reply::Refused { reason });
     }
 
-    /// Sends `reply` as far as the peer takes it now; the rest waits.
+    /// Answers a request, as far as the peer takes it now; the rest waits.
     pub fn reply(&mut self, reply: &Reply) {
+        self.owed = self.owed.saturating_sub(1);
+        self.put(reply);
+    }
+
+    fn put(&mut self, reply: &Reply) {
         // Replies are strings, numbers and lists, which always serialize.
         let Ok(mut line) = serde_json::to_vec(reply) else {
             return;
@@ -220,6 +240,9 @@ mod tests {
         peer.write_all(b"{\"request\":\"status\"}\n").unwrap();
         peer.shutdown(std::net::Shutdown::Write).unwrap();
         assert_eq!(client.advance(), [Request::Status]);
+        client.advance();
+        assert!(!client.is_over(), "an answer is owed");
+        assert_eq!(client.interest(), None);
         client.reply(&Reply::Done);
         assert_eq!(answer(&mut peer), "{\"reply\":\"done\"}\n");
         client.advance();

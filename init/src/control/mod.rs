@@ -87,7 +87,8 @@ impl Control {
         }
         for client in &self.clients {
             let source = Source::Client(client.number());
-            all.push((source, client.as_fd(), client.interest()));
+            let interest = client.interest().into_iter();
+            all.extend(interest.map(|interest| (source, client.as_fd(), interest)));
         }
         if let Some((fd, interest)) = self.port.watch(now) {
             all.push((Source::Port, fd, interest));
@@ -133,6 +134,7 @@ impl Control {
         if let Some(client) = self.clients.iter_mut().find(|c| c.number() == number) {
             client.reply(reply);
         }
+        self.clients.retain(|client| !client.is_over());
     }
 
     fn accept(&mut self) {

@@ -71,7 +71,7 @@ impl Port {
         match &self.link {
             // A port whose other end is closed is ready all the time: it must not be polled.
             Link::Open { client, rests } if *rests <= now => {
-                Some((client.as_fd(), client.interest()))
+                Some((client.as_fd(), client.interest()?))
             }
             _ => None,
         }
@@ -110,7 +110,7 @@ impl Port {
             return (number, Vec::new());
         };
         let requests = client.advance();
-        if client.is_over() || client.interest() == Interest::Write {
+        if client.is_silent() {
             // Nobody is there, or whoever was is gone: the next one begins with a clean line.
             client.reset();
             *rests = now.saturating_add(PAUSE_MS);

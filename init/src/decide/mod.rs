@@ -217,9 +217,11 @@ impl State {
     ///
     /// The gate is asked before anything is started, so that a failed one starts nothing.
     fn settle(&mut self, turn: &mut Turn) {
-        self.step_gate(turn);
+        // What is to come depends on the answer that the host owes.
+        if self.leaving.is_none() {
+            self.step_gate(turn);
+        }
         match self.boot {
-            // What is to come depends on the answer that the host owes.
             _ if self.leaving.is_some() => {}
             BootState::Starting => {}
             BootState::Stopping => self.step_down(turn),

@@ -1,5 +1,8 @@
 //! Scenes of the core, event by event, and what holds in every order of events.
 
+mod leaving;
+mod model;
 mod properties;
 mod scenes;
+mod upgrades;
 mod world;

@@ -2,12 +2,16 @@
 
 use std::rc::Rc;
 
-use bedplate_contract::{control::BootState, service::Kind};
+use bedplate_contract::{
+    control::{BootState, UpgradeStep},
+    meta::Outcome,
+    service::Kind,
+};
 use proptest::prelude::*;
 
 use crate::decide::{
-    Action, Checked, Entry, Event, Exit, Facts, Fallback, How, ProbeKind, ServiceId, State, decide,
-    fixture,
+    Action, Checked, Entry, Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, State,
+    decide, fixture,
 };
 
 /// Four services: a chain of three with probes, and a oneshot.
@@ -48,7 +52,22 @@ fn event() -> impl Strategy<Value = Event> {
         1 => service().prop_map(|service| Event::Restart { service, client: 1 }),
         1 => Just(Event::Blessed(Ok("x".to_owned()))),
         1 => Just(Event::Blessed(Err("x".to_owned()))),
+        1 => Just(Event::MarkedBad(Ok("x".to_owned()))),
+        1 => Just(Event::MarkedBad(Err("x".to_owned()))),
+        1 => Just(Event::Rollback { client: 2 }),
+        1 => Just(Event::Upgrade { order: order(), client: 3 }),
+        1 => Just(Event::UpgradeEnded(Ok(()))),
+        1 => Just(Event::Rescanned(Fallback::Blessed)),
+        1 => Just(Event::Rescanned(Fallback::Absent)),
     ]
+}
+
+fn order() -> Order {
+    Order {
+        source: None,
+        step: UpgradeStep::All,
+        force: false,
+    }
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
@@ -86,11 +105,16 @@ proptest! {
         let (mut now, mut passed, mut ended) = (0, false, false);
         let mut starts: [Vec<u64>; 4] = Default::default();
         let mut restarted = [false; 4];
+        let (mut asked, mut upgrades) = (false, false);
+        let (mut fallback, mut left_for) = (facts.fallback, Fallback::Absent);
         let first = (Event::Begin(facts.clone()), 0);
         for (event, ms) in std::iter::once(first).chain(steps) {
             now += ms;
-            if let Event::Restart { service, .. } = event {
-                restarted[service.0] = true;
+            match event {
+                Event::Restart { service, .. } => restarted[service.0] = true,
+                Event::Rollback { .. } => asked = true,
+                Event::Rescanned(found) => fallback = found,
+                _ => {}
             }
             let before = state.services();
             let Ok(actions) = decide(&mut state, now, event) else {
@@ -99,12 +123,29 @@ proptest! {
             };
             for action in actions {
                 match action {
-                    Action::Emit(line) => passed |= line.name == "gate.passed",
+                    Action::Emit(line) => {
+                        passed |= line.name == "gate.passed";
+                        upgrades &= line.name != "upgrade.ended";
+                    }
                     Action::Bless => {
                         prop_assert!(passed, "blessed before the gate");
                         prop_assert_eq!(facts.entry, Entry::Trial);
                     }
-                    Action::MarkBad => prop_assert!(!passed && facts.entry == Entry::Trial),
+                    Action::MarkBad => {
+                        left_for = fallback;
+                        let leaves = fallback == Fallback::Blessed && asked;
+                        prop_assert!(leaves || (!passed && facts.entry == Entry::Trial));
+                    }
+                    Action::Report(verdict) => {
+                        let failed =
+                            matches!(verdict.outcome, Outcome::GateFailed | Outcome::Degraded);
+                        let trial = facts.entry == Entry::Trial;
+                        prop_assert_eq!(verdict.quarantine, failed && trial);
+                    }
+                    Action::Upgrade(_) => {
+                        prop_assert!(!upgrades);
+                        upgrades = true;
+                    }
                     Action::Start { service, .. } => {
                         prop_assert!(requirements_hold(&state, service));
                         prop_assert!(!ended);
@@ -112,9 +153,10 @@ proptest! {
                     }
                     Action::End(how) => {
                         prop_assert_eq!(how, How::Reboot);
-                        prop_assert_ne!(facts.fallback, Fallback::Absent);
-                        prop_assert_eq!(facts.entry, Entry::Trial);
+                        prop_assert_ne!(left_for, Fallback::Absent);
+                        prop_assert!(facts.entry == Entry::Trial || asked);
                         prop_assert!(!ended, "ended twice");
+                        prop_assert!(!upgrades, "ended over an upgrade");
                         ended = true;
                     }
                     _ => {}

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use bedplate_contract::{Digest, service::Service};
+use bedplate_contract::{Digest, control::Reply, service::Service};
 
 use crate::decide::{
     Action, Checked, Entry, Event, Exit, Facts, Fallback, ProbeKind, ServiceId, State,
@@ -13,8 +13,10 @@ use crate::decide::{
 pub(super) struct World {
     pub state: State,
     pub now: u64,
+    /// Why the ESP cannot be written, if it cannot.
+    pub esp: Result<(), String>,
     /// All actions since the last [`World::take`].
-    actions: Vec<Action>,
+    pub actions: Vec<Action>,
     next_pid: u32,
 }
 
@@ -24,6 +26,7 @@ impl World {
         Self {
             state: State::new(appliance, 0, 1),
             now: 0,
+            esp: Ok(()),
             actions: Vec::new(),
             next_pid: 100,
         }
@@ -65,10 +68,14 @@ impl World {
                     pid: self.next_pid,
                 })
             }
-            Action::Bless => Some(Event::Blessed(Ok("test_1.efi".to_owned()))),
-            Action::MarkBad => Some(Event::MarkedBad(Ok("test_1+0-1.efi".to_owned()))),
+            Action::Bless => Some(Event::Blessed(self.rename("test_1.efi"))),
+            Action::MarkBad => Some(Event::MarkedBad(self.rename("test_1+0-1.efi"))),
             _ => None,
         }
+    }
+
+    fn rename(&self, name: &str) -> Result<String, String> {
+        self.esp.clone().map(|()| name.to_owned())
     }
 
     /// Lets time pass, with a tick whenever the core asked for one.
@@ -131,7 +138,11 @@ fn word(action: &Action) -> String {
         }
         Action::Upgrade(order) => format!("upgrade {:?}", order.step),
         Action::KillUpgrade => "kill upgrade".to_owned(),
-        Action::Reply { reply, .. } => format!("{reply:?}"),
+        Action::Reply { client, reply } => match reply {
+            Reply::Done => format!("done {client}"),
+            Reply::Refused { reason } => format!("refused {client} {reason}"),
+            other => format!("{other:?}"),
+        },
         Action::End(how) => format!("end {how}"),
     }
 }
