@@ -67,10 +67,12 @@ fn program() -> Result<&'static Path> {
 
 fn build() -> Result<PathBuf> {
     let test = env::current_exe()?;
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .context("a test runs in <target>/<profile>/deps")?;
+    let directory = test.parent().context("a program in a directory")?;
+    // A test runs in <target>/<profile>/deps, a program in <target>/<profile>.
+    let profile = match directory.ends_with("deps") {
+        true => directory.parent().context("a directory of the profile")?,
+        false => directory,
+    };
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--quiet", "--package", "bedplate", "--locked"])

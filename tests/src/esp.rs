@@ -14,7 +14,8 @@ pub fn image(disk: &Path) -> String {
     format!("{}@@{OFFSET}", disk.display())
 }
 
-/// File names in `EFI/Linux`, sorted.
+/// File names in `EFI/Linux`, sorted; those that the loader looks at, which is whatever ends in
+/// `.efi` in any case.
 ///
 /// # Errors
 /// mtools refuses the file system.
@@ -22,7 +23,7 @@ pub fn entries(disk: &Path) -> Result<Vec<String>> {
     let listing = toolbox::succeed(&["mdir", "-b", "-i", &image(disk), "::EFI/Linux"])?;
     let names = listing.lines().filter_map(|line| line.rsplit('/').next());
     let mut names: Vec<_> = names
-        .filter(|name| name.ends_with(".efi"))
+        .filter(|name| name.to_ascii_lowercase().ends_with(".efi"))
         .map(str::to_owned)
         .collect();
     names.sort();

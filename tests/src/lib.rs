@@ -12,6 +12,7 @@ pub mod machine;
 // One server for the tests of all crates; the builder's cannot depend on this one.
 #[path = "../../builder/tests/repository/server.rs"]
 pub mod mirror;
+pub mod powercut;
 pub mod release;
 pub mod story;
 pub mod toolbox;

@@ -145,6 +145,15 @@ impl Release {
         [&[image], options.as_slice(), &[out]].concat()
     }
 
+    /// The UKI.
+    ///
+    /// # Errors
+    /// The build's document does not name it.
+    pub fn uki(&self) -> Result<PathBuf> {
+        let artifacts = Artifacts::of(self.directory.clone())?;
+        Ok(self.directory.join(artifacts.uki))
+    }
+
     /// The bundle's OCI layout.
     pub fn bundle(&self) -> PathBuf {
         self.directory.join("bundle")

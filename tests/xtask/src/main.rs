@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod licences;
+mod powercut;
 mod test;
 
 use anyhow::Result;
@@ -23,6 +24,8 @@ enum Command {
     Check,
     /// Measures builds and boots and prints a table.
     Bench(bench::Arguments),
+    /// Cuts the power at every recorded write of real machines, and judges what is left.
+    Powercut(powercut::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -30,6 +33,7 @@ fn main() -> Result<()> {
         Command::Test => check().and_then(|()| test::run()),
         Command::Check => check(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Powercut(arguments) => powercut::run(&arguments),
     }
 }
 
