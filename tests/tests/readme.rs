@@ -1,5 +1,7 @@
 //! The commands of the README, run as they stand there.
 
+use std::path::Path;
+
 use anyhow::{Result, ensure};
 use bedplate_tests::bedplate;
 
@@ -25,6 +27,8 @@ fn every_command_of_the_readme_works() -> Result<()> {
         calls.len() >= 5,
         "the README has lost its commands: {calls:?}"
     );
+    let made = Made;
+    made.remove();
     for call in calls {
         let mut words: Vec<&str> = call.iter().map(String::as_str).collect();
         match words.first() {
@@ -36,9 +40,41 @@ fn every_command_of_the_readme_works() -> Result<()> {
         }
         bedplate::succeed(&words)?;
     }
-    std::fs::remove_file("/var/tmp/hello.raw")
-        .and(std::fs::remove_file("/var/tmp/hello.raw.vars"))?;
+    ensure!(made.count() == Made::FILES.len(), "a command made no file");
     Ok(())
+}
+
+/// What the commands leave; removed also when one of them fails.
+struct Made;
+
+impl Made {
+    const FILES: [&str; 7] = [
+        "/var/tmp/hello.raw",
+        "/var/tmp/hello.raw.vars",
+        "/var/tmp/host.raw",
+        "/var/tmp/host.raw.vars",
+        "/var/tmp/release.key",
+        "/var/tmp/release.pub",
+        "/var/tmp/updates",
+    ];
+
+    fn count(&self) -> usize {
+        let files = Self::FILES.iter();
+        files.filter(|file| Path::new(file).exists()).count()
+    }
+
+    fn remove(&self) {
+        for file in Self::FILES {
+            // Most are not there; one that cannot be removed is met by the command that makes it.
+            let _ = std::fs::remove_file(file).or_else(|_| std::fs::remove_dir_all(file));
+        }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.remove();
+    }
 }
 
 fn check<'a>(run: &[&'a str]) -> Result<Vec<&'a str>> {

@@ -10,8 +10,9 @@ use super::{
     source::SourceArguments,
 };
 use crate::{
+    definition::Definition,
     privilege,
-    resolve::{self, tools},
+    resolve::{self, Lock, Sources, tools},
     run::{
         self, DiskChoice, Outcome, RunRequest, Show, Until,
         accelerator::Choice,
@@ -111,17 +112,32 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let lock = arguments
         .source
         .lock(&arguments.image, profiles.all(), &sources)?;
-    let build = build::build(definition, &lock, &sources, &arguments.output)?;
+    let artifact = artifact(arguments, definition, &lock, &sources)?;
     resolve::fetch(&lock, &[tools::RUN.name], &sources)?;
     let tools = Tools::assemble(&lock, tools::RUN.name, &sources.store)?;
     let forwards = ports::forwards(&arguments.machine.port, definition);
     for forward in &forwards {
         eprintln!("run: {forward}");
     }
-    let artifact = build.directory.join(&build.artifacts.disk.name);
     let memory = sources.store.root().to_owned();
     let outcome = run::run(&request(arguments, artifact, forwards, memory), &tools)?;
     Ok(exit_code(&outcome))
+}
+
+/// The disk that a machine is made from; a kept one needs no build.
+fn artifact(
+    arguments: &Arguments,
+    definition: &Definition,
+    lock: &Lock,
+    sources: &Sources,
+) -> Result<PathBuf> {
+    let kept = arguments.machine.disk.clone();
+    if let Some(disk) = kept.filter(|disk| disk.exists()) {
+        eprintln!("run: {} as it is", disk.display());
+        return Ok(disk);
+    }
+    let build = build::build(definition, lock, sources, &arguments.output)?;
+    Ok(build.directory.join(&build.artifacts.disk.name))
 }
 
 fn request(
