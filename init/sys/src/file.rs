@@ -47,7 +47,12 @@ fn sync_range(file: &File, offset: u64, length: u64, flags: u32) -> io::Result<(
 /// # Errors
 /// As posix_fadvise(2).
 pub fn forget(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::fadvise(file.as_fd(), 0, None, Advice::DontNeed)?)
+    Ok(rustix::fs::fadvise(
+        file.as_fd(),
+        0,
+        None,
+        Advice::DontNeed,
+    )?)
 }
 
 /// The room of a file system.
