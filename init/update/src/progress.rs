@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::render::text;
+
 /// No two lines of one step are closer.
 const SOONEST: Duration = Duration::from_secs(1);
 /// A slow step says this often that it still goes on.
@@ -102,7 +104,7 @@ pub fn rate(bytes: u64, time: Duration) -> f64 {
 
 /// Bytes in MiB: `2.9 MiB`.
 pub fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    text::mib(bytes / 1024)
 }
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ fn every_verb_asks_its_question() -> Result {
             done,
             Request::Restart { service: service() },
         ),
+        ("rollback", done, Request::Rollback),
         ("poweroff", done, Request::Poweroff),
         ("reboot", done, Request::Reboot),
     ] {

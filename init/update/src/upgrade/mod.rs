@@ -133,10 +133,8 @@ fn stage_bundle(
     // Before anything is mounted: PID 1 may be about to bless.
     admission::check_settled(status.boot)?;
     let trust = ground::trust(&machine.trust)?;
-    mount::own_namespace().map_err(UpgradeError::Mounts)?;
-    // A mount that PID 1 happened to have would be kept in use by the copy of it.
-    let _ = mount::detach(Path::new(esp::MOUNT_POINT));
     let ground = Ground::find(&status)?;
+    own_mounts()?;
     let facts = ground.facts(&status)?;
     let mut source = open_source(order, &trust)?;
     let mut progress = Progress::new(out);
@@ -152,6 +150,14 @@ fn stage_bundle(
     rescan(machine, &mut progress);
     let staged = Staged::new(&manifest, &facts, tally, began.elapsed());
     Ok(Report::Staged(staged))
+}
+
+/// What is mounted from here on is unmounted when this program ends, were it killed.
+fn own_mounts() -> Result<(), UpgradeError> {
+    mount::own_namespace().map_err(UpgradeError::Mounts)?;
+    // A mount that PID 1 happened to have would be kept in use by the copy of it; mostly none is.
+    let _ = mount::detach(Path::new(esp::MOUNT_POINT));
+    Ok(())
 }
 
 fn open_source(order: &Order, trust: &Trust) -> Result<Box<dyn Source>, UpgradeError> {
@@ -206,9 +212,8 @@ fn check_staged(machine: &Machine) -> Result<Report, UpgradeError> {
 
 fn cancel(machine: &Machine, out: &mut dyn Write) -> Result<Report, UpgradeError> {
     let status = status(machine)?;
-    mount::own_namespace().map_err(UpgradeError::Mounts)?;
-    let _ = mount::detach(Path::new(esp::MOUNT_POINT));
     let ground = Ground::find(&status)?;
+    own_mounts()?;
     let running = EntryName::fresh(&status.name, &status.version);
     let clear = |directory: &Path| esp::clear_staged(directory, &running);
     let cleared = ground.entries().with(Purpose::Write, clear)?;

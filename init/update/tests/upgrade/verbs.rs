@@ -109,6 +109,18 @@ fn what_is_staged_is_applied_and_nothing_else() {
     assert_eq!(*requests, [Request::Status, Request::Reboot]);
 }
 
+/// As in a container.
+#[test]
+fn a_machine_without_slots_takes_no_bundle() {
+    for step in [UpgradeStep::Stage, UpgradeStep::Cancel] {
+        let words = run(&init("healthy", ""), step).unwrap_err().to_string();
+        assert_eq!(
+            words,
+            "finding the slots of this machine; a container has none"
+        );
+    }
+}
+
 #[test]
 fn a_second_upgrade_is_refused() {
     let init = init("healthy", STAGED);
