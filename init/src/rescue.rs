@@ -26,12 +26,21 @@ use crate::{
 /// Milliseconds between two looks at what has no descriptor: the console, and a disk that may come.
 const LOOK_MS: u64 = 1000;
 
+/// Why staying ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Someone asked for it.
+    Asked(Down),
+    /// The missing slot is there.
+    Came,
+}
+
 /// The machine as it stays.
 #[derive(Debug)]
 pub struct Rescue<'a> {
     attempt: Option<&'a Attempt>,
     reason: &'a str,
-    /// The root whose slot was not there; the machine starts again once it is.
+    /// The root whose slot was not there; it is looked for again once it is.
     missing: Option<Digest>,
     control: Control,
 }
@@ -51,7 +60,7 @@ impl<'a> Rescue<'a> {
     }
 
     /// Answers until someone asks for the end, or the missing slot shows up.
-    pub fn run(mut self) -> Down {
+    pub fn run(mut self) -> Ending {
         loop {
             let now = clock::since_boot_ms();
             for source in self.wait(now) {
@@ -59,7 +68,7 @@ impl<'a> Rescue<'a> {
                     let (reply, end) = self.answer(&request);
                     self.control.reply(client, &reply);
                     if let Some(down) = end {
-                        return down;
+                        return Ending::Asked(down);
                     }
                 }
             }
@@ -67,7 +76,7 @@ impl<'a> Rescue<'a> {
             watchdog::pet();
             console::flush();
             if self.missing_came() {
-                return Down::Reboot;
+                return Ending::Came;
             }
         }
     }

@@ -4,35 +4,37 @@
 //! pause while the loader or the boot record counts, and else in leaving for another entry or in
 //! staying here, as [`crate::course`] says.
 
+mod consider;
+mod error;
+mod failure;
+
 use std::{
     convert::Infallible,
     error::Error,
-    fs, io,
+    fs,
     os::unix::{fs::MetadataExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread,
     time::Duration,
 };
 
-use bedplate_contract::{Digest, cmdline, event, layout};
+use bedplate_contract::{Digest, event, layout};
 use bedplate_sys::{
     clock, host,
     mount::{self, Mount, MountFlags},
-    reboot::{self, Down},
 };
 
 use crate::{
     attempt::{Attempt, Identity},
     console,
-    course::{self, Course},
-    disk::{self, DiskError, Source},
-    modules,
-    mounts::{self, MountsError},
-    rescue::Rescue,
-    verity::{self, Damage, Verified, VerityError},
+    disk::{self, Source},
+    modules, mounts,
+    verity::{self, Verified},
     watchdog,
 };
+pub use error::Stage1Error;
+use failure::{Failure, Next};
 
 /// Event of a stage 1 that cannot go on: `error`, with its causes.
 pub const FAILED: &str = "stage1.failed";
@@ -46,84 +48,10 @@ const WATCHDOG_FAILED: &str = "watchdog.failed";
 const DISKS: Duration = Duration::from_secs(30);
 /// Between two looks for them.
 const POLL: Duration = Duration::from_millis(20);
-/// How long a failure stays on the console before the machine starts again.
-const PAUSE: Duration = Duration::from_secs(10);
-
 /// How long what was said may delay the root's start: a serial line's buffer at 115200 baud.
 const EXEC: Duration = Duration::from_millis(400);
 
 const SYSROOT: &str = "/sysroot";
-
-/// Why no root was reached.
-#[derive(Debug, thiserror::Error)]
-pub enum Stage1Error {
-    /// The kernel's own file systems.
-    #[error("preparing the initramfs")]
-    Mounts(#[source] MountsError),
-    /// The command line cannot be read.
-    #[error("reading the kernel command line")]
-    Cmdline(#[source] io::Error),
-    /// The command line names no root.
-    #[error(
-        "expected `{}=<64 hex digits>` on the kernel command line, found `{found}`",
-        cmdline::ROOT_HASH
-    )]
-    NoRootHash {
-        /// The command line.
-        found: String,
-    },
-    /// Disks cannot be listed.
-    #[error("looking for the disk")]
-    Disk(#[source] DiskError),
-    /// No slot of any disk has the root hash.
-    #[error("no slot has the root hash `{wanted}`; partitions found: {found}")]
-    NoSlot {
-        /// Root hash of the command line, hex.
-        wanted: String,
-        /// Devices and labels that there are.
-        found: String,
-    },
-    /// The slot is not what its tree says, and it is not the first time.
-    #[error("slot `{slot}` is corrupt")]
-    Corrupt {
-        /// Letter.
-        slot: &'static str,
-        /// The first bad block.
-        source: Damage,
-    },
-    /// The slot is sound, and still no boot of it comes to a verdict.
-    #[error("slot `{slot}` is sound, but {attempts} boots in a row reached no verdict")]
-    NoVerdict {
-        /// Letter.
-        slot: &'static str,
-        /// This one included.
-        attempts: u32,
-    },
-    /// The slot cannot be mapped.
-    #[error("verifying slot `{slot}`")]
-    Verity {
-        /// Letter.
-        slot: &'static str,
-        /// Cause.
-        source: VerityError,
-    },
-    /// The root cannot be mounted.
-    #[error("mounting the root `{device}`")]
-    Root {
-        /// Node of the mapped device.
-        device: PathBuf,
-        /// Cause.
-        source: io::Error,
-    },
-    /// The root cannot be entered.
-    #[error("moving to the root: {step}")]
-    Switch {
-        /// What was being done.
-        step: &'static str,
-        /// Cause.
-        source: io::Error,
-    },
-}
 
 /// Whether this is the initramfs: only there is the list of stage 1's modules.
 pub fn is_initramfs() -> bool {
@@ -134,22 +62,12 @@ pub fn is_initramfs() -> bool {
 ///
 /// Returns only where the kernel refuses the end; the caller must not end either way.
 pub fn run() {
-    let mut attempt = None;
-    let Err(failure) = reach_root(&mut attempt);
-    fail(&failure, attempt);
-}
-
-/// Why the root is not entered, and what was chosen where that is known already.
-#[derive(Debug)]
-struct Failure {
-    error: Stage1Error,
-    course: Option<Course>,
-}
-
-impl From<Stage1Error> for Failure {
-    fn from(error: Stage1Error) -> Self {
-        let course = None;
-        Self { error, course }
+    loop {
+        let mut attempt = None;
+        let Err(failure) = reach_root(&mut attempt);
+        if failure::follow(&failure, attempt) == Next::Over {
+            return;
+        }
     }
 }
 
@@ -174,7 +92,7 @@ fn reach_root(attempt: &mut Option<Attempt>) -> Result<Infallible, Failure> {
     );
     // Before anything of the slot is read: its first bad block restarts the machine.
     let counted = Attempt::count(identity, &slot.root.disk, Some(slot.slot));
-    consider(attempt.insert(counted), &slot, &wanted)?;
+    consider::consider(attempt.insert(counted), &slot, &wanted)?;
     let mapped = verity::map(&slot, &wanted);
     let device = mapped.map_err(|source| Stage1Error::Verity {
         slot: letter,
@@ -183,116 +101,6 @@ fn reach_root(attempt: &mut Option<Attempt>) -> Result<Infallible, Failure> {
     mount_root(&device)?;
     remember(&slot, wanted)?;
     Ok(enter_root()?)
-}
-
-/// Whether it makes sense to start the root once more.
-fn consider(attempt: &mut Attempt, slot: &Verified, wanted: &Digest) -> Result<(), Failure> {
-    if attempt.attempts() < course::CHECK_FROM {
-        return Ok(());
-    }
-    let mut chances = attempt.chances();
-    let mut damage = None;
-    if course::before_root(&chances) == Course::Check {
-        damage = check(slot, wanted).err();
-        chances.sound = Some(damage.is_none());
-    }
-    if course::before_root(&chances) == Course::CheckOther {
-        chances.other_sound = Some(is_other_sound(attempt));
-    }
-    let course = course::before_root(&chances);
-    if !matches!(course, Course::Leave | Course::Stay) {
-        return Ok(());
-    }
-    let slot = slot.slot.letter();
-    let attempts = attempt.attempts();
-    let error = match damage {
-        Some(source) => Stage1Error::Corrupt { slot, source },
-        None => Stage1Error::NoVerdict { slot, attempts },
-    };
-    let course = Some(course);
-    Err(Failure { error, course })
-}
-
-/// Whether the slot that would be left for is worth it; one that is not there is not.
-fn is_other_sound(attempt: &Attempt) -> bool {
-    let find = |root: &Digest| {
-        let partitions = disk::scan(Path::new(disk::SYS_BLOCK)).ok()?;
-        verity::find_slot(&partitions, root)
-    };
-    let root = attempt.other_root();
-    let found = root.and_then(|root| Some((find(&root)?, root)));
-    found.is_some_and(|(slot, root)| check(&slot, &root).is_ok())
-}
-
-fn check(slot: &Verified, wanted: &Digest) -> Result<(), Damage> {
-    let letter = slot.slot.letter();
-    console::emit(&console::event(event::name::SLOT_CHECK).with("slot", letter));
-    let begin = clock::since_boot_ms();
-    let checked = verity::check(slot, wanted, || {
-        watchdog::pet();
-        console::flush();
-    });
-    let ms = clock::since_boot_ms().saturating_sub(begin);
-    let sound = if checked.is_ok() { "yes" } else { "no" };
-    let mut line = console::event(event::name::SLOT_CHECKED)
-        .with("slot", letter)
-        .with("sound", sound)
-        .with("ms", ms);
-    if let Err(damage) = &checked {
-        line = line.with("reason", chain(damage));
-    }
-    console::emit(&line);
-    checked
-}
-
-/// Says why stage 1 failed and does what is left to do.
-fn fail(failure: &Failure, attempt: Option<Attempt>) {
-    let reason = chain(&failure.error);
-    console::emit(&console::event(FAILED).with("error", &reason));
-    let identity = read_identity().ok();
-    let missing = match &failure.error {
-        Stage1Error::NoSlot { .. } => identity.as_ref().map(|identity| identity.root),
-        _ => None,
-    };
-    let mut attempt = attempt.or_else(|| Attempt::without_slot(identity?));
-    let course = failure.course.or_else(|| {
-        let chances = attempt.as_mut()?.chances();
-        Some(course::without_root(&chances))
-    });
-    match (course, &mut attempt) {
-        (Some(Course::Leave), Some(attempt)) => match attempt.leave(&reason) {
-            Ok(()) => restart(),
-            Err(error) => stay(Some(attempt), &format!("{reason}; {error}"), missing),
-        },
-        (Some(Course::Stay), attempt) => stay(attempt.as_mut(), &reason, missing),
-        _ => restart(),
-    }
-}
-
-/// Waits so that the console can be read, then starts the machine again.
-fn restart() {
-    watchdog::pet();
-    thread::sleep(PAUSE);
-    end(Down::Reboot);
-}
-
-fn stay(attempt: Option<&mut Attempt>, reason: &str, missing: Option<Digest>) {
-    let attempt = attempt.map(|attempt| {
-        attempt.stay(reason);
-        &*attempt
-    });
-    end(Rescue::new(attempt, reason, missing).run());
-}
-
-fn end(how: Down) {
-    console::drain(EXEC);
-    host::sync();
-    if how == Down::Poweroff {
-        // Told by nobody: the machine is off, or started again by its watchdog.
-        let _ = watchdog::disarm();
-    }
-    // Nothing is left to be done with an error; the kernel's panic would follow.
-    let _ = reboot::go_down(how);
 }
 
 /// An error and its causes in one line.
@@ -404,7 +212,10 @@ fn remove_below(directory: &Path, device: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::{io, path::PathBuf};
+
     use super::*;
+    use crate::verity::VerityError;
 
     #[test]
     fn causes_are_said_in_order() {

@@ -72,6 +72,8 @@ fn arm_device(path: &Path, seconds: u32) -> Result<(), WatchdogError> {
         }
         return Ok(());
     }
+    // One process may hold it at a time, and once; until it is open again it ticks on.
+    with(|armed| *armed = None);
     let device = Watchdog::open(path).map_err(WatchdogError::Open)?;
     if seconds == 0 {
         return device.disarm().map_err(WatchdogError::Disarm);

@@ -8,6 +8,7 @@ mod boot;
 mod invariant;
 mod machine;
 mod node;
+mod pid1;
 
 use std::{collections::HashSet, env};
 

@@ -3,8 +3,9 @@
 use bedplate_contract::control::Reply;
 
 use super::{
-    boot::{End, Fate, Mutant, Run, Writes, boot, fallback},
+    boot::{End, Fate, Mutant, Writes, boot, fallback},
     machine::{Content, Disk, Entry, KINDS, Kind, Version, kind, root},
+    pid1::Run,
 };
 use crate::{
     decide::{Event as Core, Fallback},
