@@ -7,6 +7,7 @@ pub mod artifacts;
 pub mod bedplate;
 pub mod disk;
 pub mod esp;
+pub mod figures;
 pub mod hostile;
 pub mod machine;
 // One server for the tests of all crates; the builder's cannot depend on this one.

@@ -65,6 +65,19 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             peer: None,
         },
     ]);
+    print_upgrades()
+}
+
+/// What upgrades cost: measured by the tests' machines, which follow one through its reboots.
+fn print_upgrades() -> Result<()> {
+    let program = ["--package", "bedplate-tests", "--bin", "upgrade-figures"];
+    let run = [&["run", "--release", "--locked"], program.as_slice()].concat();
+    let lines = String::from_utf8(cargo::output(&run)?)?;
+    for line in lines.lines() {
+        let mut words = line.split('\t');
+        let mut next = || words.next().unwrap_or_default();
+        println!("{:<32} {:>9}  {}", next(), next(), next());
+    }
     Ok(())
 }
 
