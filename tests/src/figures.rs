@@ -1,20 +1,29 @@
 //! Figures of upgrades, for `cargo xtask bench`.
 
 use std::{
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{
+    EntryName,
     control::{Reply, UpgradeStep},
     event::{Event, name},
+};
+use bedplate_update::{
+    progress::Progress,
+    source,
+    stage::{self, Disk, Entries},
 };
 
 use crate::{
     machine::Machine,
-    release::{self, BETTER, GOOD, NEVER_READY, Release},
+    release::{self, BETTER, GOOD, NEVER_READY, Recipe, Release, forge::read_manifest},
     vm::Vm,
     web::Web,
 };
@@ -126,29 +135,65 @@ pub struct Native {
     pub copy: f64,
 }
 
-/// Times `stage`, which is given a release and an empty directory to stage it to, and a plain copy
-/// of the same bytes to the same file system.
+/// An image that is large enough for its bytes to count.
+///
+/// # Errors
+/// It cannot be built.
+pub fn large() -> Result<Arc<Release>> {
+    Release::make(Recipe {
+        image: "images/justnews",
+        version: "4.0.1",
+        edits: &[],
+    })
+}
+
+/// Stages `release` to plain files, as the updater does to a slot, and copies the same bytes to the
+/// same file system.
 ///
 /// # Errors
 /// Either fails.
-pub fn native(
-    release: &Release,
-    stage: impl FnOnce(&Release, &Path) -> Result<()>,
-) -> Result<Native> {
+pub fn native(release: &Release) -> Result<Native> {
     let scratch = tempfile::tempdir_in(crate::bedplate::workspace().join("target"))?;
     let parts = [
         release.directory.join("root.erofs"),
         release.directory.join("root.verity"),
         release.uki()?,
     ];
-    let copy = timed(|| copy(&parts, scratch.path()))?;
-    let staging = timed(|| stage(release, scratch.path()))?;
     let sizes = parts.iter().map(|part| Ok(part.metadata()?.len()));
+    let bytes = sizes.sum::<Result<u64>>()?;
+    let copy = timed(|| copy(&parts, scratch.path()))?;
+    let staging = timed(|| stage_to_files(release, scratch.path()))?;
     Ok(Native {
-        bytes: sizes.sum::<Result<u64>>()?,
+        bytes,
         staging,
         copy,
     })
+}
+
+fn stage_to_files(release: &Release, directory: &Path) -> Result<()> {
+    let manifest = read_manifest(&release.bundle())?;
+    let mut source = source::open(&release.bundle().display().to_string())?;
+    let esp = directory.join("esp");
+    fs::create_dir(&esp)?;
+    let mut disk = Disk::new(
+        empty(&directory.join("root"), manifest.root.image.size)?,
+        empty(&directory.join("tree"), manifest.verity.size)?,
+        None,
+        Entries::Directory(esp),
+        EntryName::fresh(&manifest.name, "0"),
+    );
+    let mut lines = io::sink();
+    let mut progress = Progress::new(&mut lines);
+    stage::stage(&manifest, &mut *source, &mut disk, &mut progress)?;
+    Ok(())
+}
+
+/// A file of `size` zeros, as an empty slot is.
+fn empty(path: &Path, size: u64) -> Result<File> {
+    let mut options = File::options();
+    let file = options.read(true).write(true).create_new(true).open(path)?;
+    file.set_len(size)?;
+    Ok(file)
 }
 
 fn copy(parts: &[PathBuf], directory: &Path) -> Result<()> {
