@@ -28,6 +28,8 @@ pub enum Edit<'a> {
         /// What takes its place.
         to: &'a str,
     },
+    /// Puts a file of so many bytes into the image, which no compression makes smaller.
+    Ballast(usize),
 }
 
 /// The copy; it goes away with the value.
@@ -77,6 +79,11 @@ impl ImageCopy {
                 ensure!(text.contains(from), "`{file}` has no `{from}`");
                 Ok(fs::write(&path, text.replace(from, to))?)
             }
+            Edit::Ballast(bytes) => {
+                fs::create_dir_all(self.path().join("files"))?;
+                fs::write(self.path().join("files/ballast"), noise(*bytes))?;
+                self.append("[[file]]\npath = \"/usr/share/ballast\"\nsource = \"files/ballast\"\n")
+            }
         }
     }
 
@@ -92,6 +99,18 @@ impl ImageCopy {
         let text = fs::read_to_string(&path)?;
         Ok(fs::write(&path, text + "\n" + more)?)
     }
+}
+
+/// The same bytes each time (xorshift64).
+fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let words = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    });
+    words.take(bytes / 8).flat_map(u64::to_le_bytes).collect()
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {

@@ -67,6 +67,11 @@ const DEADLINE: Edit<'_> = Edit::Replace {
     to: "deadline = \"45s\"",
 };
 
+/// A good version that has much which no other has.
+pub const LARGER: &str = "1.0.6";
+/// Bytes of that: several times what the updater keeps back from the medium, and still in a slot.
+const MUCH: usize = 24 << 20;
+
 /// A version of `lab`; what is wrong with it follows from its number.
 ///
 /// # Errors
@@ -82,6 +87,9 @@ pub fn lab(version: &str) -> Result<Arc<Release>> {
     let path = variant.map(|name| format!("tests/images/lab/variants/{name}.toml"));
     let mut edits = vec![DEADLINE];
     edits.extend(path.as_deref().map(Edit::AppendFile));
+    if version == LARGER {
+        edits.push(Edit::Ballast(MUCH));
+    }
     Release::make(Recipe {
         image: "tests/images/lab",
         version,
