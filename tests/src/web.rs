@@ -13,10 +13,10 @@ use std::{
 
 use anyhow::Result;
 
-/// What happens to the next answer for a path.
+/// What happens to the next answers for a path.
 #[derive(Debug, Clone, Copy)]
 pub enum Trouble {
-    /// Nothing more comes after this many bytes, until the client goes away.
+    /// Nothing more comes once so many bytes have, in one answer or more, until the client goes away.
     Stall(u64),
     /// As many bytes, but others.
     Garbage,
@@ -76,7 +76,7 @@ impl Web {
         self.port
     }
 
-    /// The next answer for `path` goes wrong.
+    /// The next answers for `path` go wrong.
     pub fn trouble(&self, path: &str, trouble: Trouble) {
         self.state().troubles.insert(path.to_owned(), trouble);
     }
@@ -103,9 +103,9 @@ impl Web {
         let Some(request) = read_request(&stream)? else {
             return write!(stream, "HTTP/1.1 400 no\r\nContent-Length: 0\r\n\r\n");
         };
-        let trouble = self.note(&request);
+        self.state().requests.push(request.clone());
         match File::open(self.root.join(&request.path)).and_then(|file| Part::of(file, &request)) {
-            Ok(part) => self.answer(&mut stream, part, &request, trouble),
+            Ok(part) => self.answer(&mut stream, part, &request),
             Err(_) => write!(
                 stream,
                 "HTTP/1.1 404 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -113,15 +113,9 @@ impl Web {
         }
     }
 
-    fn answer(
-        &self,
-        stream: &mut TcpStream,
-        mut part: Part,
-        request: &Request,
-        trouble: Option<Trouble>,
-    ) -> io::Result<()> {
+    fn answer(&self, stream: &mut TcpStream, mut part: Part, request: &Request) -> io::Result<()> {
         stream.write_all(part.head(request).as_bytes())?;
-        match trouble {
+        match self.next_trouble(&request.path, part.length) {
             None => io::copy(&mut part.bytes, stream).map(drop),
             Some(Trouble::Garbage) => {
                 let mut bytes = Vec::new();
@@ -139,10 +133,16 @@ impl Web {
         }
     }
 
-    fn note(&self, request: &Request) -> Option<Trouble> {
+    /// What happens to an answer of `length` bytes.
+    fn next_trouble(&self, path: &str, length: u64) -> Option<Trouble> {
         let mut state = self.state();
-        state.requests.push(request.clone());
-        state.troubles.remove(&request.path)
+        match state.troubles.get_mut(path) {
+            Some(Trouble::Stall(left)) if length < *left => {
+                *left -= length;
+                None
+            }
+            _ => state.troubles.remove(path),
+        }
     }
 }
 
