@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use bedplate::sparse;
-use bedplate_contract::{control::UpgradeStep, event::name};
+use bedplate_contract::{
+    control::UpgradeStep,
+    event::{Event, name},
+};
 use tempfile::TempDir;
 
 use super::judge::{Promise, Verdict};
@@ -22,8 +25,6 @@ use crate::{
 
 /// For the boots of one recording.
 const BOOTS: Duration = Duration::from_secs(600);
-/// For a boot of the sample.
-const BOOT_SECS: u32 = 300;
 
 /// A record of writes, and the disk that they were made to.
 #[derive(Debug)]
@@ -142,20 +143,18 @@ fn grown(artifact: &Path, to: &Path) -> Result<()> {
     Ok(file.set_len(file.metadata()?.len() + GROWTH)?)
 }
 
-/// Whether a disk boots to a healthy version, for real.
+/// Whether a disk comes to a healthy version, for real: at once, or after it has left a bad one.
 ///
 /// # Errors
-/// The machine cannot be started.
+/// The machine cannot be started or stopped.
 pub fn boots(recording: &Recording, disk: &Path) -> Result<Verdict> {
     let vm = recording.image.vm()?;
     fs::rename(disk, vm.disk()).or_else(|_| sparse::copy(disk, &vm.disk()))?;
-    let boot = vm.boot(BOOT_SECS)?;
-    match boot.code {
-        Some(0) => Ok(Ok(())),
-        code => Ok(Err(format!(
-            "exit code {code:?}: {}\n{}",
-            boot.talk,
-            boot.tail()
-        ))),
+    let mut machine = Machine::start(&vm, 8080)?;
+    let ends = |event: &Event| matches!(&*event.name, name::HEALTHY | name::DEGRADED);
+    match machine.until(BOOTS, ends) {
+        Ok(event) if event.name == name::HEALTHY => machine.power_off().map(Ok),
+        Ok(event) => Ok(Err(format!("{event}\n{}", machine.story.tail()))),
+        Err(error) => Ok(Err(format!("{error:#}"))),
     }
 }
