@@ -1,0 +1,1 @@
+"""What the reference applications share: a JSON web server, metrics, settings, PostgreSQL, calls."""
