@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and the migrations of a database."""
 
+import select
 import threading
 from contextlib import contextmanager
 from typing import Any
@@ -37,13 +38,19 @@ class Pool:
     def cursor(self):
         """A cursor in a transaction of its own."""
         with self._free:
-            connection = self._pool.getconn()
+            connection = self._connection()
             try:
                 with connection, connection.cursor() as cursor:
                     yield cursor
             finally:
                 # A connection that broke is closed by now, and the pool drops it.
                 self._pool.putconn(connection)
+
+    def _connection(self):
+        """A connection that the server has not closed: after its restart all kept ones are dead."""
+        while _hung_up(connection := self._pool.getconn()):
+            self._pool.putconn(connection, close=True)
+        return connection
 
 
 def migrate(database: Database, migrations: list[str]) -> list[int]:
@@ -77,6 +84,14 @@ def run_migrations(cursor, migrations: list[str]) -> list[int]:
     return list(range(done + 1, len(migrations) + 1))
 
 
+def _hung_up(connection) -> bool:
+    """Whether the server has said good-bye: an idle connection has nothing else to read."""
+    # Not `select`: it knows no file descriptor past 1023.
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def _parameters(database: Database) -> dict[str, Any]:
     return {
         "host": database.host,
@@ -84,6 +99,6 @@ def _parameters(database: Database) -> dict[str, Any]:
         "dbname": database.name,
         "user": database.user,
         "password": database.password,
-        "connect_timeout": 10,
+        "connect_timeout": database.connect_timeout,
         "options": "-c statement_timeout=20000",
     }

@@ -19,6 +19,8 @@ class Database:
     port: int = 5432
     pool_min: int = 1
     pool_max: int = 10
+    # Seconds.
+    connect_timeout: int = 10
 
 
 def database(environment: Mapping[str, str]) -> Database:
