@@ -102,6 +102,12 @@ fn templates_and_environments_are_merged() {
         .iter()
         .find(|file| file.path == "/etc/app/app.conf");
     assert_eq!(file.unwrap().content, b"workers 4\ngpu on\n");
+    // The image's values lie over those of its part.
+    let file = definition
+        .files
+        .iter()
+        .find(|f| f.path == "/etc/cache.conf");
+    assert_eq!(file.unwrap().content, b"size 64MiB\nport 11211 of 4\n");
 
     let service = |name: &str| definition.services.iter().find(|s| s.name == name).unwrap();
     let one = &service("app@one").environment;

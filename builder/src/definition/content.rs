@@ -1,6 +1,6 @@
 //! `[[file]]`, `[[tree]]` and `[[directory]]`: what the definition adds to the root.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use super::{
     Directory, File, Known, Tree,
@@ -18,27 +18,25 @@ const HIDDEN: [&str; 7] = [
     "/run", "/tmp", "/var/tmp", "/var/log", "/proc", "/sys", "/dev",
 ];
 
-/// The definition's directory, which sources are relative to.
+/// The files that a definition names.
 #[derive(Debug)]
 pub(super) struct Sources<'a> {
-    /// Where `image.toml` is.
-    pub path: &'a Path,
     problems: &'a Problems,
 }
 
 impl<'a> Sources<'a> {
-    /// The directory at `path`.
-    pub fn new(path: &'a Path, problems: &'a Problems) -> Self {
-        Self { path, problems }
+    /// Files whose absence goes to `problems`.
+    pub fn new(problems: &'a Problems) -> Self {
+        Self { problems }
     }
 
-    /// A path inside the directory that exists; `None` is reported.
-    pub fn existing(&self, source: &At<String>) -> Option<std::path::PathBuf> {
+    /// A path inside the directory of the document that names it; `None` is reported.
+    pub fn existing(&self, source: &At<String>) -> Option<PathBuf> {
         let relative = Path::new(&source.value);
         let inside = relative
             .components()
             .all(|c| matches!(c, Component::Normal(_)));
-        let path = self.path.join(relative);
+        let path = source.place.source.directory().join(relative);
         let label = match (inside, path.exists()) {
             (true, true) => return Some(path),
             (false, _) => "expected a path inside the definition's directory",
@@ -46,26 +44,33 @@ impl<'a> Sources<'a> {
         };
         let title = format!("missing source `{}`", source.value);
         let problem = Problem::error(title).at(&source.place, label);
-        self.problems.add(problem.help(self.near(relative)));
+        self.problems.add(problem.help(near(source, &path)));
         None
     }
+}
 
-    /// Files beside the missing one, for its help.
-    fn near(&self, missing: &Path) -> String {
-        let parent = self.path.join(missing.parent().unwrap_or(Path::new("")));
-        let entries = std::fs::read_dir(&parent).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries
-            .filter_map(|e| e.file_name().into_string().ok())
-            .collect();
-        names.sort();
-        let wanted = missing
-            .file_name()
-            .map(|n| n.to_string_lossy())
-            .unwrap_or_default();
-        match name::nearest(&wanted, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{}`?", missing.with_file_name(near).display()),
-            None => "sources are relative to the directory of `image.toml`".to_owned(),
+/// Files beside the missing one, for its help.
+fn near(source: &At<String>, missing: &Path) -> String {
+    let parent = missing.parent().unwrap_or(Path::new(""));
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .filter_map(|e| e.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let relative = Path::new(&source.value);
+    let wanted = relative
+        .file_name()
+        .map(|n| n.to_string_lossy())
+        .unwrap_or_default();
+    match name::nearest(&wanted, names.iter().map(String::as_str)) {
+        Some(near) => {
+            let near = relative.with_file_name(near);
+            format!("did you mean `{}`?", near.display())
         }
+        None => format!(
+            "sources are relative to the directory of `{}`",
+            source.place.source.name
+        ),
     }
 }
 
@@ -111,16 +116,13 @@ pub(super) fn read_trees(root: &Table<'_>, known: &Known<'_>) -> Vec<Tree> {
         let path = visible_path(table, known);
         check_unique(table.problems(), "tree", &path, &mut paths);
         let source = table.required("source", |text| Ok(text.to_owned()));
-        if let Some(found) = known
-            .sources
-            .existing(&source)
-            .filter(|_| !source.value.is_empty())
-        {
-            literal::check_tree(&found, &source, table.problems());
+        let found = known.sources.existing(&source);
+        if let Some(found) = found.as_ref().filter(|_| !source.value.is_empty()) {
+            literal::check_tree(found, &source, table.problems());
         }
         Tree {
             path: path.value,
-            source: source.value.into(),
+            source: found.unwrap_or_default(),
             owner: known.accounts.owner(table),
         }
     };

@@ -7,16 +7,17 @@
 
 use std::{cell::RefCell, ops::Range, sync::Arc};
 
+use minijinja::Value;
 use toml::{
     Spanned,
     de::{DeString, DeTable, DeValue},
 };
 
 use super::{
-    name,
+    literal, name,
     problem::{Problem, Problems},
     source::{At, Place, Source},
-    template::{Scope, is_template},
+    template::{Scope, is_template, typed},
 };
 
 /// A table that is being read.
@@ -30,6 +31,8 @@ pub(super) struct Table<'a> {
     path: String,
     title: String,
     scope: Option<Scope>,
+    /// Parts of the document, at its top.
+    parts: Vec<Table<'a>>,
     asked: RefCell<Vec<&'static str>>,
 }
 
@@ -62,6 +65,7 @@ impl<'a> Table<'a> {
             path: String::new(),
             title: "the document".to_owned(),
             scope: None,
+            parts: Vec::new(),
             asked: RefCell::default(),
         }
     }
@@ -76,13 +80,30 @@ impl<'a> Table<'a> {
             path: self.path.clone(),
             title: self.title.clone(),
             scope: Some(scope.clone()),
+            parts: Vec::new(),
             asked: RefCell::default(),
         }
+    }
+
+    /// The same document with `parts`, whose lists come before its own.
+    pub fn with_parts(self, parts: Vec<Table<'a>>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// The parts of the document.
+    pub fn parts(&self) -> &[Table<'a>] {
+        &self.parts
     }
 
     /// Reads the table with `read`, then reports the keys it did not ask for.
     pub fn decode<T>(self, read: impl FnOnce(&Self) -> T) -> T {
         let value = read(&self);
+        self.parts.iter().for_each(Self::report_unknown);
+        self.report_unknown();
+        value
+    }
+
+    fn report_unknown(&self) {
         let asked = self.asked.borrow();
         for key in self.entries.keys() {
             let text: &str = key.get_ref();
@@ -93,7 +114,6 @@ impl<'a> Table<'a> {
                     .add(problem.help(name::suggestion(text, &asked)));
             }
         }
-        value
     }
 
     /// Where the problems go.
@@ -220,11 +240,22 @@ impl<'a> Table<'a> {
         self.table_of(key, value, Shape::One)
     }
 
-    /// An array of tables; empty when absent.
+    /// A table, that of every part before the document's own.
+    pub fn everywhere(&self, key: &'static str) -> Vec<Table<'a>> {
+        let parts = self.parts.iter().filter_map(|part| part.table(key));
+        parts.chain(self.table(key)).collect()
+    }
+
+    /// An array of tables, those of parts first; empty when absent.
     pub fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let mut tables: Vec<_> = self
+            .parts
+            .iter()
+            .flat_map(|part| part.tables(key))
+            .collect();
         let items = self.array(key).into_iter();
-        let table = |item| self.table_of(key, item, Shape::Many);
-        items.filter_map(table).collect()
+        tables.extend(items.filter_map(|item| self.table_of(key, item, Shape::Many)));
+        tables
     }
 
     /// Whether `key` is not there.
@@ -242,11 +273,39 @@ impl<'a> Table<'a> {
         self.get(key).is_some_and(|value| value.get_ref().is_str())
     }
 
-    /// A table of scalars as strings, keys in order; empty when absent.
+    /// A table of scalars as strings, keys in order, those of parts first; empty when absent.
     pub fn map(&self, key: &'static str) -> Vec<(At<String>, At<String>)> {
-        self.table(key)
-            .map(|table| table.pairs())
-            .unwrap_or_default()
+        let tables = self.everywhere(key);
+        tables.iter().flat_map(Self::pairs).collect()
+    }
+
+    /// The table as templates see it: any TOML, its strings rendered.
+    pub fn values(&self) -> Value {
+        let value = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+            let key = key.get_ref().to_string();
+            let value = self.value(&key, value)?;
+            Some((key, value))
+        };
+        Value::from_pairs(self.entries.iter().filter_map(value))
+    }
+
+    fn value(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        Some(match value.get_ref() {
+            DeValue::String(text) => {
+                let rendered = self.string_of(key, value)?;
+                literal::check_variable(key, &rendered, self.problems);
+                match is_template(text) {
+                    true => typed(&rendered.value),
+                    false => rendered.value.into(),
+                }
+            }
+            DeValue::Array(items) => items
+                .iter()
+                .filter_map(|item| self.value(key, item))
+                .collect(),
+            DeValue::Table(_) => self.table_of(key, value, Shape::One)?.values(),
+            _ => typed(&self.scalar(key, value)?.value),
+        })
     }
 
     fn pairs(&self) -> Vec<(At<String>, At<String>)> {
@@ -313,6 +372,7 @@ impl<'a> Table<'a> {
             path,
             title,
             scope: self.scope.clone(),
+            parts: Vec::new(),
             asked: RefCell::default(),
         })
     }

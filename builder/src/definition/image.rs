@@ -111,7 +111,7 @@ pub(super) fn values(image: &Image) -> Value {
     }
 }
 
-/// `[base]`, without the profile's packages.
+/// `[base]`, without the packages of profile and parts.
 pub(super) fn read_base(root: &Table<'_>) -> Base {
     root.require("base");
     let read = |table: &Table<'_>| Base {
@@ -128,7 +128,7 @@ pub(super) fn read_base(root: &Table<'_>) -> Base {
         })
 }
 
-fn packages(table: &Table<'_>) -> Vec<String> {
+pub(super) fn packages(table: &Table<'_>) -> Vec<String> {
     let names = table.strings("packages").into_iter();
     let check = |p: super::source::At<String>| {
         table

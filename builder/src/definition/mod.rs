@@ -15,6 +15,7 @@ mod instance;
 mod literal;
 mod model;
 mod name;
+mod part;
 mod probe;
 mod problem;
 mod profile;
@@ -30,6 +31,7 @@ mod watchdog;
 
 use std::{
     collections::BTreeMap,
+    iter,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -139,8 +141,17 @@ fn merge(
 ) -> Option<Definition> {
     let document = parse(image, problems)?;
     let root = Table::document(problems, image, &document);
-    let sources = Sources::new(directory, problems);
-    Some(root.decode(|root| read(root, given, &sources)))
+    let texts = part::load(&root);
+    let parts: Option<Vec<_>> = texts.iter().map(|text| parse(text, problems)).collect();
+    let parts = parts?;
+    let tables = iter::zip(&texts, &parts);
+    let tables = tables.map(|(text, part)| Table::document(problems, text, part));
+    let root = root.with_parts(tables.collect());
+    let definition = root.decode(|root| read(root, given, &Sources::new(problems)));
+    Some(Definition {
+        directory: directory.to_owned(),
+        ..definition
+    })
 }
 
 fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
@@ -148,7 +159,9 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     let profile = given.profile;
     let image = image::read(root, given.version);
     let scope = Scope::new(image::values(&image), profile.values.clone());
+    let scope = scope.with_values(part::read_values(root, &scope));
     let mut base = image::read_base(root);
+    base.packages.extend(part::read_packages(root));
     base.packages.extend(profile.packages);
     base.packages.sort();
     base.packages.dedup();
@@ -165,7 +178,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         secrets: &secrets,
     };
     Definition {
-        directory: sources.path.to_owned(),
+        directory: PathBuf::new(),
         profile: tuned(root, profile.profile),
         files: content::read_files(root, &known),
         trees: content::read_trees(root, &known),

@@ -12,7 +12,7 @@ use super::Problem;
 /// A validated definition for one profile.
 #[derive(Debug, Clone)]
 pub struct Definition {
-    /// Directory of `image.toml`; sources below are relative to it.
+    /// Directory of `image.toml`.
     pub directory: PathBuf,
     /// `[image]`.
     pub image: Image,
@@ -186,7 +186,7 @@ pub struct File {
 pub struct Tree {
     /// Absolute path in the root.
     pub path: String,
-    /// Directory relative to the definition.
+    /// Directory that is copied.
     pub source: PathBuf,
     /// Owner.
     pub owner: String,

@@ -1,6 +1,6 @@
 //! Where a value stands: the text it was read from and its bytes in it.
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 /// A file that was read, with the name under which problems show it.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub(super) struct At<T> {
 }
 
 impl Source {
+    /// The directory that the sources named in it are relative to.
+    pub fn directory(&self) -> &Path {
+        Path::new(&self.name).parent().unwrap_or(Path::new(""))
+    }
+
     /// The 1-based lines of the text, each with its place and without its newline.
     pub fn lines(self: &Arc<Self>) -> impl Iterator<Item = At<&str>> {
         let mut start = 0;

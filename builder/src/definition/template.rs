@@ -12,6 +12,7 @@ use minijinja::{
 pub(super) struct Scope {
     image: Value,
     profile: Value,
+    values: Value,
     instance: Value,
 }
 
@@ -27,12 +28,18 @@ pub(super) struct Failure {
 impl Scope {
     /// `image.name`, `image.version`, `profile.name`, `profile.values.*`.
     pub fn new(image: Value, profile: Value) -> Self {
-        let instance = Value::UNDEFINED;
         Self {
             image,
             profile,
-            instance,
+            values: Value::UNDEFINED,
+            instance: Value::UNDEFINED,
         }
+    }
+
+    /// The same, with `values.*`.
+    pub fn with_values(&self, values: Value) -> Self {
+        let scope = self.clone();
+        Self { values, ..scope }
     }
 
     /// The same, with `instance.*`.
@@ -50,6 +57,7 @@ impl Scope {
         let values = context! {
             image => self.image.clone(),
             profile => self.profile.clone(),
+            values => self.values.clone(),
             instance => self.instance.clone(),
         };
         Ok(engine.render_str(text, values)?)

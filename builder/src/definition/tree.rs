@@ -73,11 +73,10 @@ impl SourceTree {
     /// An entry that cannot be read, or is of another kind.
     pub fn read(definition: &Definition) -> Result<Vec<Self>, TreeReadError> {
         let read = |tree: &super::Tree| {
-            let source = definition.directory.join(&tree.source);
             Ok(Self {
                 path: tree.path.clone(),
                 owner: tree.owner.clone(),
-                entries: read_tree(&source, Path::new(&tree.path))?,
+                entries: read_tree(&tree.source, Path::new(&tree.path))?,
             })
         };
         definition.trees.iter().map(read).collect()
