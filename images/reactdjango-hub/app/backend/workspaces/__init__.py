@@ -1,0 +1,1 @@
+"""Workspaces: where an account pins its documents."""

@@ -1,0 +1,1 @@
+"""Migrations of the workspaces, as `manage.py makemigrations` wrote them."""

@@ -1,0 +1,1 @@
+"""What the four services share: settings, their stores, who asks, where the others are."""

@@ -1,0 +1,1 @@
+"""communication-service: messages between accounts, and from the services to accounts."""

@@ -1,0 +1,1 @@
+"""content-service: documents, each seen by its owner alone."""

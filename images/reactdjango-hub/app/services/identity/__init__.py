@@ -1,0 +1,1 @@
+"""identity-service: accounts, log in, tokens of users and services, and whether a token is good."""

@@ -1,0 +1,1 @@
+"""workflow-intelligence-service: runs over documents, whose results are sent as messages."""
