@@ -14,6 +14,9 @@ use crate::bedplate;
 /// The lock, which lies beside the definition once anybody has built the image.
 const LOCK: &str = "bedplate.lock";
 
+/// The directory of the parts, beside the images.
+const PARTS: &str = "parts";
+
 /// A change of an image.
 #[derive(Debug, Clone, Copy)]
 pub enum Edit<'a> {
@@ -35,7 +38,8 @@ pub enum Edit<'a> {
 /// The copy; it goes away with the value.
 #[derive(Debug)]
 pub(super) struct ImageCopy {
-    directory: TempDir,
+    path: PathBuf,
+    _directory: TempDir,
 }
 
 impl ImageCopy {
@@ -51,8 +55,16 @@ impl ImageCopy {
         let directory = tempfile::Builder::new()
             .prefix("image-")
             .tempdir_in(target)?;
-        let copy = Self { directory };
-        copy_tree(&source, copy.path())?;
+        let copy = Self {
+            path: directory.path().join("image"),
+            _directory: directory,
+        };
+        copy_tree(&source, &copy.path)?;
+        // An image includes its parts as `../parts/NAME`.
+        let parts = source.with_file_name(PARTS);
+        if parts.exists() {
+            copy_tree(&parts, &copy.path.with_file_name(PARTS))?;
+        }
         for edit in edits {
             copy.edit(edit)?;
         }
@@ -61,7 +73,7 @@ impl ImageCopy {
     }
 
     pub fn path(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
 
     fn edit(&self, edit: &Edit<'_>) -> Result<()> {
@@ -114,11 +126,11 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("reading `{}`", from.display()))? {
         let entry = entry?;
         let target: PathBuf = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            fs::create_dir_all(&target)?;
             copy_tree(&entry.path(), &target)?;
         } else {
             // With its mode, which is part of the image.

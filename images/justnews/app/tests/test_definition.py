@@ -45,7 +45,7 @@ class DefinitionTest(unittest.TestCase):
     def test_the_pools_fit_into_the_connections(self):
         environment = (IMAGE / "files/env/global.env").read_text()
         pool = int(re.search(r"^POSTGRES_POOL_MAX=(\d+)$", environment, re.M).group(1))
-        server = (IMAGE / "files/postgresql.conf").read_text()
-        connections = int(re.search(r"^max_connections = (\d+)$", server, re.M).group(1))
+        part = tomllib.loads((IMAGE / "../parts/postgresql/part.toml").read_text())
+        connections = part["values"]["postgresql"]["max_connections"]
         # Three are reserved for the superuser (superuser_reserved_connections).
         self.assertLessEqual(pool * len(self.ports), connections - 3)

@@ -1,4 +1,4 @@
--- Role and database of JustNews; run at every boot, as postgres through the socket.
+-- One role and its database; run at every boot, as postgres through the socket.
 -- Names and the password come from the environment.
 \getenv user POSTGRES_USER
 \getenv database POSTGRES_DB
