@@ -196,7 +196,8 @@ impl Machine {
         let stream = self.send(request)?;
         stream.set_read_timeout(Some(time))?;
         let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer)?;
+        let read = BufReader::new(stream).read_line(&mut answer);
+        read.with_context(|| format!("waiting {} s for the reply to {request:?}", time.as_secs()))?;
         serde_json::from_str(&answer).with_context(|| format!("reading the reply `{answer}`"))
     }
 

@@ -86,6 +86,14 @@ impl<S: Read + Write + AsFd> Client<S> {
         self.state = Link::Open;
     }
 
+    /// Takes back that the peer says nothing more; false where the stream itself is broken.
+    pub fn resume(&mut self) -> bool {
+        if self.state == Link::Closing {
+            self.state = Link::Open;
+        }
+        self.state == Link::Open
+    }
+
     /// Sends what waits and takes what came.
     pub fn advance(&mut self) -> Vec<Request> {
         self.send();

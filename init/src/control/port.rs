@@ -31,6 +31,12 @@ const SEARCH_MS: u64 = 60_000;
 /// Milliseconds between two looks, for the port and for its other end.
 const PAUSE_MS: u64 = 500;
 
+/// Milliseconds for which an end of the other side may be that of the client before.
+///
+/// The kernel learns of ends on one queue and of bytes on another: the request of a new client may be
+/// read before the end of the last one is seen, and its answer cannot be written until then.
+const GRACE_MS: u64 = 2_000;
+
 /// The bit that tells the numbers of the port's clients from those of connections.
 const NUMBERS: u64 = 1 << 63;
 
@@ -42,6 +48,8 @@ const NUMBERS: u64 = 1 << 63;
 pub(super) struct Port {
     link: Link,
     number: u64,
+    /// When the last request was read.
+    asked: u64,
 }
 
 /// The port, as far as it is known.
@@ -64,6 +72,7 @@ impl Port {
         Self {
             link,
             number: NUMBERS,
+            asked: now,
         }
     }
 
@@ -110,10 +119,16 @@ impl Port {
             return (number, Vec::new());
         };
         let requests = client.advance();
+        if !requests.is_empty() {
+            self.asked = now;
+        }
         if client.is_silent() {
+            *rests = now.saturating_add(PAUSE_MS);
+            if now < self.asked.saturating_add(GRACE_MS) && client.resume() {
+                return (number, requests);
+            }
             // Nobody is there, or whoever was is gone: the next one begins with a clean line.
             client.reset();
-            *rests = now.saturating_add(PAUSE_MS);
             self.number = number.wrapping_add(1) | NUMBERS;
         }
         (number, requests)
@@ -182,17 +197,41 @@ mod tests {
                 rests: 0,
             },
             number: NUMBERS,
+            asked: 0,
         };
         let (first, requests) = port.advance(0);
         assert_eq!(requests, [Request::Status]);
         assert!(Port::is_its(first));
-        // The end of the file stands for the other end that was closed.
+        // The end of the file stands for the other end that was closed: soon after a request it
+        // may have been that of the client before.
         assert!(port.advance(1).1.is_empty());
+        assert_eq!(port.number, first);
+        assert!(port.advance(GRACE_MS).1.is_empty());
         port.reply(first, &Reply::Done);
         assert!(!fs::read_to_string(&path).unwrap().contains("done"));
         let second = port.number;
         assert_ne!(first, second);
         port.reply(second, &Reply::Done);
+        assert!(fs::read_to_string(&path).unwrap().contains("done"));
+    }
+
+    #[test]
+    fn whoever_asks_before_the_end_of_the_last_is_seen_is_answered() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("port");
+        fs::write(&path, "{\"request\":\"status\"}\n").unwrap();
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        let mut port = Port {
+            link: Link::Open {
+                client: Client::new(NUMBERS, file.unwrap()),
+                rests: 0,
+            },
+            number: NUMBERS,
+            asked: 0,
+        };
+        let (number, _) = port.advance(5_000);
+        port.advance(5_001);
+        port.reply(number, &Reply::Done);
         assert!(fs::read_to_string(&path).unwrap().contains("done"));
     }
 
