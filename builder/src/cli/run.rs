@@ -16,6 +16,7 @@ use crate::{
     run::{
         self, DiskChoice, Outcome, RunRequest, Show, Until,
         accelerator::Choice,
+        link::{self, Side},
         ports::{self, Forward},
     },
     tool::Tools,
@@ -90,6 +91,10 @@ struct MachineArguments {
     /// Forward a port of this host; probed ports are forwarded anyway.
     #[arg(long, value_name = "HOST:GUEST")]
     port: Vec<Forward>,
+    /// Put the machine on one wire with another that is run with the same directory, which is made;
+    /// both have a fixed address. Either may start first, end and start again.
+    #[arg(long, value_name = "DIRECTORY")]
+    link: Option<PathBuf>,
     /// `tcg`, `kvm`, or `auto`: KVM once it has booted a guest.
     #[arg(long, default_value = "auto", value_name = "NAME")]
     accelerator: Choice,
@@ -108,6 +113,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let [definition] = profiles.wanted() else {
         bail!("expected one profile, found `all`")
     };
+    // Before anything is built: an address that cannot be linked is the definition's fault.
+    let side = arguments.machine.link.as_ref().map(|_| Side::A);
+    link::user_network(&definition.network.mode, side)?;
     let sources = arguments.source.sources()?;
     let lock = arguments
         .source
@@ -120,7 +128,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("run: {forward}");
     }
     let memory = sources.store.root().to_owned();
-    let outcome = run::run(&request(arguments, artifact, forwards, memory), &tools)?;
+    let outcome = run::run(
+        &request(arguments, definition, (artifact, forwards), memory),
+        &tools,
+    )?;
     Ok(exit_code(&outcome))
 }
 
@@ -142,8 +153,8 @@ fn artifact(
 
 fn request(
     arguments: &Arguments,
-    artifact: PathBuf,
-    forwards: Vec<Forward>,
+    definition: &Definition,
+    (artifact, forwards): (PathBuf, Vec<Forward>),
     memory: PathBuf,
 ) -> RunRequest {
     let machine = arguments.machine.clone();
@@ -159,6 +170,8 @@ fn request(
         memory_mib: machine.memory,
         cpus: machine.cpus,
         forwards,
+        network: definition.network.mode.clone(),
+        link: machine.link,
         until: if arguments.until.is_some() {
             Until::Verdict
         } else {

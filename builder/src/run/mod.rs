@@ -6,6 +6,7 @@
 pub mod accelerator;
 pub mod bundle;
 pub mod console;
+pub mod link;
 pub mod machine;
 pub mod ports;
 pub mod qemu;
@@ -17,9 +18,12 @@ pub mod verdict;
 
 use std::{io, path::PathBuf, time::Duration};
 
+use bedplate_contract::appliance::NetworkMode;
+
 use crate::tool::ToolError;
 
 pub use bundle::BundleError;
+pub use link::LinkError;
 pub use machine::DiskChoice;
 pub use session::run;
 
@@ -42,6 +46,10 @@ pub struct RunRequest {
     pub cpus: u32,
     /// Forwarded ports.
     pub forwards: Vec<ports::Forward>,
+    /// The machine's addresses.
+    pub network: NetworkMode,
+    /// Directory of the link to another machine.
+    pub link: Option<PathBuf>,
     /// When the run ends by itself.
     pub until: Until,
     /// Time until the boot must have a verdict; only with [`Until::Verdict`].
@@ -128,6 +136,9 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
+    /// The network to another machine.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A bundle that no machine can be offered.
     #[error(transparent)]
     Bundle(#[from] BundleError),

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use bedplate_contract::layout::CONTROL_PORT;
 
-use super::ports::Forward;
+use super::{
+    link::{Link, UserNetwork},
+    ports::Forward,
+};
 
 /// The machine that is started.
 #[derive(Debug, Clone)]
@@ -27,6 +30,10 @@ pub struct Machine {
     pub cpus: u32,
     /// Forwarded ports.
     pub forwards: Vec<Forward>,
+    /// The network that they go through.
+    pub network: UserNetwork,
+    /// The wire to another machine.
+    pub link: Option<Link>,
     /// How instructions are run.
     pub accelerator: Accelerator,
 }
@@ -66,8 +73,10 @@ pub fn arguments(machine: &Machine) -> Vec<String> {
     }
     option("-device", "i6300esb".into());
     option("-action", "watchdog=reset".into());
-    option("-netdev", network(&machine.forwards));
-    option("-device", "virtio-net-pci,netdev=net,romfile=".into());
+    for netdev in netdevs(machine) {
+        option("-netdev", netdev);
+    }
+    option("-device", card(machine));
     option("-device", "virtio-rng-pci".into());
     option("-device", "virtio-serial-pci".into());
     option(
@@ -149,18 +158,58 @@ fn file(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-fn network(forwards: &[Forward]) -> String {
-    let forwards = forwards
+/// What the card `net` is on: the user network, or a hub with it and the wire.
+fn netdevs(machine: &Machine) -> Vec<String> {
+    let Some(link) = &machine.link else {
+        return vec![user("net", machine)];
+    };
+    let (own, other) = (file(&link.own), file(&link.other));
+    vec![
+        user("user", machine),
+        format!(
+            "dgram,id=wire,local.type=unix,local.path={own},remote.type=unix,remote.path={other}"
+        ),
+        "hubport,id=hub-user,hubid=0,netdev=user".to_owned(),
+        "hubport,id=hub-wire,hubid=0,netdev=wire".to_owned(),
+        "hubport,id=net,hubid=0".to_owned(),
+    ]
+}
+
+fn user(id: &str, machine: &Machine) -> String {
+    let forwards = machine
+        .forwards
         .iter()
         .map(|f| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", f.host, f.guest));
-    std::iter::once("user,id=net".to_owned())
+    std::iter::once(format!("user,id={id}{}", addresses(machine)))
         .chain(forwards)
         .collect()
 }
 
+/// Without DHCP the first address that it would hand out is where forwarded ports go.
+fn addresses(machine: &Machine) -> String {
+    match machine.network {
+        UserNetwork::Dhcp => String::new(),
+        UserNetwork::Fixed {
+            network,
+            prefix,
+            machine,
+            host,
+            nameserver,
+        } => format!(
+            ",ipv6=off,net={network}/{prefix},host={host},dhcpstart={machine},dns={nameserver}"
+        ),
+    }
+}
+
+fn card(machine: &Machine) -> String {
+    let mac = machine.link.as_ref().map(|link| link.side.mac());
+    let mac = mac.map_or_else(String::new, |mac| format!(",mac={mac}"));
+    format!("virtio-net-pci,netdev=net,romfile={mac}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::link::Side, *};
 
     fn machine() -> Machine {
         Machine {
@@ -176,6 +225,8 @@ mod tests {
                 host: 8080,
                 guest: 80,
             }],
+            network: UserNetwork::Dhcp,
+            link: None,
             accelerator: Accelerator::Tcg,
         }
     }
@@ -208,6 +259,36 @@ mod tests {
             "driver=file,node-name=record,filename=/r",
             "driver=blklogwrites,node-name=disk,file=recorded,log=record,",
             "virtio-blk-pci,drive=disk,bootindex=0,request-merging=off",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+
+    #[test]
+    fn a_linked_machine_is_on_a_hub() {
+        let machine = Machine {
+            network: UserNetwork::Fixed {
+                network: [192, 0, 2, 0].into(),
+                prefix: 24,
+                machine: [192, 0, 2, 7].into(),
+                host: [192, 0, 2, 252].into(),
+                nameserver: [192, 0, 2, 251].into(),
+            },
+            link: Some(Link {
+                own: "/l/b".into(),
+                other: "/l/a".into(),
+                side: Side::B,
+            }),
+            ..machine()
+        };
+        let line = arguments(&machine).join(" ");
+        for part in [
+            "user,id=user,ipv6=off,net=192.0.2.0/24,host=192.0.2.252,dhcpstart=192.0.2.7,dns=192.0.2.251,\
+             hostfwd=tcp:127.0.0.1:8080-:80",
+            "dgram,id=wire,local.type=unix,local.path=/l/b,remote.type=unix,remote.path=/l/a",
+            "hubport,id=hub-wire,hubid=0,netdev=wire",
+            "-netdev hubport,id=net,hubid=0 ",
+            "virtio-net-pci,netdev=net,romfile=,mac=52:54:00:12:34:57",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }

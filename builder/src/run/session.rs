@@ -20,6 +20,7 @@ use super::{
     accelerator::Choice,
     bundle, console,
     console::Message,
+    link::{self, End, Link, UserNetwork},
     machine::{self, MachineFiles},
     qemu::{self, Accelerator, Machine},
     request::{self, Offer},
@@ -46,9 +47,11 @@ pub fn run(request: &RunRequest, tools: &Tools) -> Result<Outcome, RunError> {
     if let Some(record) = &request.record {
         begin_record(record)?;
     }
+    let end = request.link.as_deref().map(End::join).transpose()?;
     let log = request.serial_log.as_deref();
     let mut transcript = Transcript::open(request.show, log).map_err(RunError::Follow)?;
-    let mut session = begin(request, &files, tools, &mut transcript)?;
+    let link = end.as_ref().map(End::link);
+    let mut session = begin(request, (&files, link), tools, &mut transcript)?;
     let outcome = session.follow(request, &files.control, &mut transcript);
     session
         .end(&files.control, &mut transcript)
@@ -68,13 +71,18 @@ fn begin_record(path: &Path) -> Result<(), RunError> {
 /// Starts the machine; under [`Choice::Auto`] KVM must prove itself or gives way to TCG.
 fn begin(
     request: &RunRequest,
-    files: &MachineFiles,
+    (files, link): (&MachineFiles, Option<Link>),
     tools: &Tools,
     transcript: &mut Transcript,
 ) -> Result<Session, RunError> {
     let first = request.accelerator.first(&request.memory);
     let attached = attached(request, files)?;
-    let machine = machine(request, files, (attached, tools), first);
+    let network = link::user_network(&request.network, link.as_ref().map(|link| link.side))?;
+    let machine = Machine {
+        network,
+        link,
+        ..machine(request, files, (attached, tools), first)
+    };
     if first == Accelerator::Kvm && request.accelerator == Choice::Auto {
         // Whatever QEMU has against KVM is no news: TCG is next.
         let mut session = Session::start(&machine, tools, Stdio::null())?;
@@ -121,6 +129,8 @@ fn machine(
         memory_mib: request.memory_mib,
         cpus: request.cpus,
         forwards: request.forwards.clone(),
+        network: UserNetwork::Dhcp,
+        link: None,
         accelerator,
     }
 }
