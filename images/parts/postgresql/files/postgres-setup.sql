@@ -4,7 +4,9 @@
 \getenv database POSTGRES_DB
 \getenv password POSTGRES_PASSWORD
 
--- A statement that fails is logged with its text, which would be the password.
+-- A statement that is logged is logged with its text, which would be the password.
+SET log_statement = none;
+SET log_min_duration_statement = -1;
 SET log_min_error_statement = panic;
 
 SELECT format('CREATE ROLE %I', :'user')
