@@ -93,7 +93,8 @@ class Agents:
                 f" WHERE id = %s RETURNING {_EXECUTION}",
                 (status, Json(asdict(found)) if found else None, execution),
             )
-            return _set_status(cursor, id, "ready" if found else "failed"), _fetch(cursor)[0]
+            execution_row = _fetch(cursor)[0]
+            return _set_status(cursor, id, "ready" if found else "failed"), execution_row
 
     def interrupt(self, instance: str) -> list[str]:
         """Ends what `instance` was running when it was killed; returns the agents, which can run again."""
