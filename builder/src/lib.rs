@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod privilege;
 pub mod publish;
+pub mod registry;
 pub mod resolve;
 pub mod run;
 pub mod sign;

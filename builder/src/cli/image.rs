@@ -1,6 +1,9 @@
 //! Which image and profiles a verb works on.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
@@ -61,6 +64,7 @@ impl ImageArguments {
         let overrides = Overrides {
             version: self.version.clone(),
             trust: self.trust.clone(),
+            images: Default::default(),
         };
         let load = |name: &str| definition::load_with(&self.image, name, &directory, &overrides);
         let wanted = if profile == ALL {
@@ -76,6 +80,7 @@ impl ImageArguments {
         for warning in wanted.iter().chain(&others).flat_map(|d| &d.warnings) {
             eprintln!("{warning}");
         }
+        report_left_out(wanted.iter().chain(&others));
         let wanted_count = if profile == ALL { others.len() } else { 1 };
         Ok(Profiles {
             all: wanted.into_iter().chain(others).collect(),
@@ -99,5 +104,17 @@ impl ImageArguments {
                 image.display()
             )
         })
+    }
+}
+
+/// Says which services are not in the image, whatever the profile.
+fn report_left_out<'a>(definitions: impl Iterator<Item = &'a Definition>) {
+    let services: BTreeSet<&str> = definitions
+        .flat_map(|definition| definition.left_out.iter().map(String::as_str))
+        .collect();
+    if !services.is_empty() {
+        let services: Vec<_> = services.into_iter().collect();
+        let services = services.join(", ");
+        eprintln!("left out: {services} (no registry named; --registry)");
     }
 }

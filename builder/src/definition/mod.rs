@@ -12,9 +12,12 @@ mod environment;
 mod graph;
 mod image;
 mod instance;
+mod leave;
 mod literal;
 mod model;
+mod mount;
 mod name;
+mod oci;
 mod part;
 mod probe;
 mod problem;
@@ -42,6 +45,7 @@ use toml::de::DeTable;
 use account::Accounts;
 use content::Sources;
 use decode::Table;
+use oci::Images;
 use problem::Problems;
 use source::Source;
 use template::Scope;
@@ -50,6 +54,8 @@ pub use model::{
     Base, Definition, Directory, Disk, File, Image, Profile, Repository, Service, Tree, Update,
     User, Volume,
 };
+pub use mount::{Mount, MountSource};
+pub use oci::{Available, OciSource};
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
 pub use summary::Summary;
@@ -63,6 +69,7 @@ struct Known<'a> {
     accounts: &'a Accounts,
     volumes: &'a [Volume],
     secrets: &'a [Secret],
+    images: &'a Images,
 }
 
 /// Version of the format of `image.toml` and of profiles.
@@ -75,6 +82,8 @@ pub struct Overrides {
     pub version: Option<String>,
     /// Files of public keys that the image trusts besides those that it names.
     pub trust: Vec<PathBuf>,
+    /// Which images of `[[oci]]` can be had.
+    pub images: Available,
 }
 
 /// What the readers of one definition are given.
@@ -82,6 +91,7 @@ struct Given {
     profile: profile::Loaded,
     version: Option<String>,
     trusted: Vec<PublicKey>,
+    images: Available,
 }
 
 /// Reads `directory/image.toml` for the profile `profiles/<profile>.toml`.
@@ -117,6 +127,7 @@ pub fn load_with(
                 profile,
                 version: overrides.version.clone(),
                 trusted,
+                images: overrides.images.clone(),
             };
             merge(directory, given, &image, &problems)
         }
@@ -158,7 +169,9 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     schema(root);
     let profile = given.profile;
     let image = image::read(root, given.version);
+    let images = oci::read(root, &given.images);
     let scope = Scope::new(image::values(&image), profile.values.clone());
+    let scope = scope.with_images(&images);
     let scope = scope.with_values(part::read_values(root, &scope));
     let mut base = image::read_base(root);
     base.packages.extend(part::read_packages(root));
@@ -176,14 +189,17 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         accounts: &accounts,
         volumes: &volumes,
         secrets: &secrets,
+        images: &images,
     };
+    let (drafts, left_out) = leave::out(service::read(root, &known), root.problems());
+    let services = graph::order(drafts, root.problems());
     Definition {
         directory: PathBuf::new(),
         profile: tuned(root, profile.profile),
         files: content::read_files(root, &known),
         trees: content::read_trees(root, &known),
         directories: content::read_directories(root, &known),
-        services: graph::order(service::read(root, &known), root.problems()),
+        services,
         gate: image::read_gate(root),
         network: image::read_network(root, &image.name),
         log: image::read_log(root),
@@ -194,7 +210,9 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         base,
         users,
         volumes,
-        secrets,
+        secrets: left_out.without(secrets),
+        oci: images.present(),
+        left_out: left_out.services,
     }
 }
 

@@ -7,7 +7,7 @@ use bedplate_contract::{
     service::{Kind, Limits, Probe, Restart, Stop},
 };
 
-use super::Problem;
+use super::{Mount, OciSource, Problem};
 
 /// A validated definition for one profile.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub struct Definition {
     pub trees: Vec<Tree>,
     /// `[[directory]]`.
     pub directories: Vec<Directory>,
+    /// `[[oci]]`, those that can be had.
+    pub oci: Vec<OciSource>,
+    /// Services that are left out, for their images cannot be had.
+    pub left_out: Vec<String>,
     /// `[[volume]]`.
     pub volumes: Vec<Volume>,
     /// `[[secret]]`.
@@ -181,7 +185,7 @@ pub struct File {
     pub before_configure: bool,
 }
 
-/// `[[tree]]`: a directory of the definition copied into the root (application code).
+/// `[[tree]]`: application code copied into the root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// Absolute path in the root.
@@ -225,8 +229,12 @@ pub struct Service {
     pub name: String,
     /// Daemon or oneshot.
     pub kind: Kind,
-    /// Program and arguments.
+    /// Program and arguments; empty when the configuration of its image has them.
     pub run: Vec<String>,
+    /// Name of the image in whose root it runs.
+    pub oci: Option<String>,
+    /// What it sees in that root.
+    pub mounts: Vec<Mount>,
     /// User name.
     pub user: String,
     /// Supplementary group names.
@@ -237,8 +245,8 @@ pub struct Service {
     pub secret_environment: BTreeMap<String, String>,
     /// Secrets as files.
     pub secrets: Vec<String>,
-    /// Working directory.
-    pub working_directory: String,
+    /// Working directory; `None` for the image's, or `/`.
+    pub working_directory: Option<String>,
     /// Directories under `/run`.
     pub runtime_directories: Vec<String>,
     /// Names.

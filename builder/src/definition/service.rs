@@ -8,13 +8,13 @@ use bedplate_contract::{
 };
 
 use super::{
-    Known, Service,
+    Known, Mount, Service,
     account::Accounts,
     content::Sources,
     decode::Table,
     environment,
     instance::{self, Instance},
-    literal, name,
+    literal, mount, name,
     probe::{self, Purpose},
     problem::Problem,
     source::{At, Place},
@@ -36,6 +36,8 @@ pub(super) struct Draft {
     pub ports: Vec<At<u16>>,
     /// Its header.
     pub place: Place,
+    /// Whether its image cannot be had, so that it is left out.
+    pub left_out: bool,
 }
 
 const SIGNALS: [(&str, i32); 6] = [
@@ -65,6 +67,7 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     let template = table.required("name", name::service).value;
     let mut ports = Vec::new();
     let kind = read_kind(table);
+    let oci = known.images.find(table, "oci").map(|image| image.value);
     let service = Service {
         name: match &instance.name {
             Some(name) => format!("{template}@{name}"),
@@ -72,6 +75,7 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         },
         kind,
         run: read_run(table),
+        mounts: read_mounts(table, known),
         user: read_user(table, known.accounts),
         groups: read_groups(table, known.accounts),
         environment: read_environment(table, instance.environment, known.sources),
@@ -91,15 +95,20 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
             .map(|t| t.decode(read_limits))
             .unwrap_or_default(),
         stop: read_stop(table),
+        oci,
     };
     check_probes(table, &service);
     Draft {
-        service,
         template,
         requires: [table.strings("requires"), instance.requires].concat(),
         after: [table.strings("after"), instance.after].concat(),
         ports,
         place: table.header(),
+        left_out: service
+            .oci
+            .as_ref()
+            .is_some_and(|image| known.images.is_absent(image)),
+        service,
     }
 }
 
@@ -108,13 +117,27 @@ fn read_kind(table: &Table<'_>) -> Kind {
     table.choice("kind", &kinds).unwrap_or(Kind::Daemon)
 }
 
+/// A service of an image may leave it to the image's configuration.
 fn read_run(table: &Table<'_>) -> Vec<String> {
-    table.require("run");
+    if table.is_absent("oci") {
+        table.require("run");
+    } else if table.is_absent("run") {
+        return Vec::new();
+    }
     let run = probe::command(table, "run").unwrap_or_default();
     for word in table.strings("run") {
         literal::check_variable("", &word, table.problems());
     }
     run
+}
+
+fn read_mounts(table: &Table<'_>, known: &Known<'_>) -> Vec<Mount> {
+    let mounts = mount::read(table, known.volumes);
+    if table.is_absent("oci") && !mounts.is_empty() {
+        let label = "it sees the whole appliance; `mounts` belongs to services with `oci`";
+        table.fail("`mounts` of a service without `oci`", label);
+    }
+    mounts
 }
 
 /// Root is never the default: whoever wants it says so.
@@ -180,13 +203,13 @@ fn check_secret(table: &Table<'_>, found: &At<String>, known: &[Secret]) {
     table.problems().add(problem.help(help));
 }
 
-fn read_working_directory(table: &Table<'_>) -> String {
+fn read_working_directory(table: &Table<'_>) -> Option<String> {
     let check = |text: &str| match text {
         "/" => Ok(text.to_owned()),
         _ => name::absolute(text),
     };
     let directory = table.parsed("working_directory", check);
-    directory.map_or_else(|| "/".to_owned(), |directory| directory.value)
+    directory.map(|directory| directory.value)
 }
 
 fn read_runtime_directories(table: &Table<'_>) -> Vec<String> {

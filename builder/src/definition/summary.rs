@@ -37,6 +37,9 @@ impl fmt::Display for Summary<'_> {
             self.0.base.packages.iter().map(String::as_str),
         )?;
         line(f, "requires", profile.requirements.iter().map(promise))?;
+        let images = self.0.oci.iter().map(|image| image.reference.to_string());
+        line(f, "images", images)?;
+        line(f, "left out", self.0.left_out.iter())?;
         line(
             f,
             "volumes",
@@ -101,6 +104,12 @@ fn promise(requirement: &Requirement) -> String {
 fn describe(service: &Service) -> String {
     let mut words = vec![service.name.clone()];
     words.extend((service.kind == Kind::Oneshot).then(|| "oneshot".to_owned()));
+    words.extend(
+        service
+            .oci
+            .as_ref()
+            .map(|image| format!("of image {image}")),
+    );
     words.extend((!service.essential).then(|| "optional".to_owned()));
     words.extend(service.ready.as_ref().map(|probe| check(&probe.check)));
     if !service.requires.is_empty() {

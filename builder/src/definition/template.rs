@@ -2,10 +2,14 @@
 //!
 //! Undefined names are errors: an empty string in a configuration file is found at boot, or never.
 
+use std::collections::BTreeMap;
+
 use minijinja::{
     Environment, Error, Output, State, UndefinedBehavior, Value, context, escape_formatter,
     syntax::SyntaxConfig, value::ValueKind,
 };
+
+use super::oci::Images;
 
 /// What `{{ … }}` may name.
 #[derive(Debug, Clone)]
@@ -14,6 +18,7 @@ pub(super) struct Scope {
     profile: Value,
     values: Value,
     instance: Value,
+    oci: Value,
 }
 
 /// Why a template cannot be rendered.
@@ -33,6 +38,7 @@ impl Scope {
             profile,
             values: Value::UNDEFINED,
             instance: Value::UNDEFINED,
+            oci: Value::UNDEFINED,
         }
     }
 
@@ -40,6 +46,16 @@ impl Scope {
     pub fn with_values(&self, values: Value) -> Self {
         let scope = self.clone();
         Self { values, ..scope }
+    }
+
+    /// The same, with `oci.*`: whether each image is built in.
+    pub fn with_images(self, images: &Images) -> Self {
+        let presence = images.presence();
+        let presence: BTreeMap<_, _> = presence
+            .map(|(name, there)| (name.replace('-', "_"), there))
+            .collect();
+        let oci = presence.into();
+        Self { oci, ..self }
     }
 
     /// The same, with `instance.*`.
@@ -59,6 +75,7 @@ impl Scope {
             profile => self.profile.clone(),
             values => self.values.clone(),
             instance => self.instance.clone(),
+            oci => self.oci.clone(),
         };
         Ok(engine.render_str(text, values)?)
     }

@@ -66,7 +66,7 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
         environment: service.environment,
         secret_environment: service.secret_environment,
         secrets: service.secrets,
-        working_directory: service.working_directory,
+        working_directory: service.working_directory.unwrap_or_else(|| "/".to_owned()),
         runtime_directories: service.runtime_directories,
         requires: service.requires,
         after: service.after,
