@@ -115,6 +115,7 @@ impl<'a> Rescue<'a> {
             Request::Reboot => return (Reply::Done, Some(Down::Reboot)),
             Request::Logs { .. }
             | Request::Restart { .. }
+            | Request::Signal { .. }
             | Request::Upgrade { .. }
             | Request::Rollback
             | Request::Rescan

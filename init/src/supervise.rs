@@ -11,6 +11,7 @@ use std::{
 use bedplate_contract::{
     control::{Reply, Request, Status},
     layout,
+    service::SIGNALS,
 };
 use bedplate_sys::{
     clock,
@@ -271,6 +272,7 @@ impl Supervisor {
                     None
                 }
             },
+            Request::Signal { service, signal } => Some(self.signal(&service, signal)),
             Request::Upgrade {
                 source,
                 step,
@@ -313,6 +315,21 @@ impl Supervisor {
     fn rescan(&mut self) -> Reply {
         let looked = self.host.ground.look();
         done(looked.map(|fallback| self.drive(Event::Rescanned(fallback))))
+    }
+
+    /// What follows is the process's own doing: if it ends, that is an exit like any other.
+    fn signal(&mut self, service: &str, signal: i32) -> Reply {
+        let Some(id) = self.state.find(service) else {
+            return unknown(service);
+        };
+        if !SIGNALS.iter().any(|(_, number)| *number == signal) {
+            return refused(format!("signal {signal} is none that a service is sent"));
+        }
+        if self.host.pid(id).is_none() {
+            return refused(format!("`{service}` has no process"));
+        }
+        self.host.signal(id, signal);
+        Reply::Done
     }
 
     fn logs(&self, service: &str, lines: u32) -> Reply {
@@ -373,9 +390,11 @@ fn done(outcome: Result<(), String>) -> Reply {
 }
 
 fn unknown(service: &str) -> Reply {
-    Reply::Refused {
-        reason: format!("no service is called `{service}`"),
-    }
+    refused(format!("no service is called `{service}`"))
+}
+
+const fn refused(reason: String) -> Reply {
+    Reply::Refused { reason }
 }
 
 /// `VmRSS` of this process in KiB; 0 where `/proc` is not mounted.

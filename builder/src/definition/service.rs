@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bedplate_contract::{
     appliance::Secret,
-    service::{Kind, Limits, Restart, RestartWhen, Stop, StopHttp},
+    service::{Kind, Limits, Restart, RestartWhen, SIGNALS, Stop, StopHttp},
 };
 
 use super::{
@@ -40,14 +40,11 @@ pub(super) struct Draft {
     pub left_out: bool,
 }
 
-const SIGNALS: [(&str, i32); 6] = [
-    ("SIGHUP", 1),
-    ("SIGINT", 2),
-    ("SIGQUIT", 3),
-    ("SIGUSR1", 10),
-    ("SIGUSR2", 12),
-    ("SIGTERM", 15),
-];
+/// What may ask a service to end; a kill asks nothing.
+fn stop_signals() -> Vec<(&'static str, i32)> {
+    let asks = SIGNALS.into_iter().filter(|(name, _)| *name != "SIGKILL");
+    asks.collect()
+}
 
 /// Every `[[service]]`, instances expanded, in the order of the file.
 pub(super) fn read(root: &Table<'_>, known: &Known<'_>) -> Vec<Draft> {
@@ -308,7 +305,7 @@ fn read_stop(table: &Table<'_>) -> Stop {
     };
     let read = |table: &Table<'_>| Stop {
         http: table.table("http").map(|t| t.decode(read_stop_http)),
-        signal: table.choice("signal", &SIGNALS).unwrap_or(15),
+        signal: table.choice("signal", &stop_signals()).unwrap_or(15),
         timeout_ms: table
             .parsed("timeout", unit::duration_ms)
             .map_or(10_000, |t| t.value),

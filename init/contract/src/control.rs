@@ -33,6 +33,13 @@ pub enum Request {
         /// Service name.
         service: String,
     },
+    /// Sends a signal to a service's process.
+    Signal {
+        /// Service name.
+        service: String,
+        /// Number, one of [`crate::service::SIGNALS`].
+        signal: i32,
+    },
     /// Stops everything in order and powers off.
     Poweroff,
     /// Stops everything in order and reboots.
@@ -248,6 +255,13 @@ mod tests {
             (
                 r#"{"request":"restart","service":"nginx"}"#,
                 Request::Restart { service: service() },
+            ),
+            (
+                r#"{"request":"signal","service":"nginx","signal":1}"#,
+                Request::Signal {
+                    service: service(),
+                    signal: 1,
+                },
             ),
             (r#"{"request":"poweroff"}"#, Request::Poweroff),
             (r#"{"request":"reboot"}"#, Request::Reboot),

@@ -161,6 +161,18 @@ pub struct Limits {
     pub memlock_bytes: Option<u64>,
 }
 
+/// Signals by name, with their numbers (signal(7), x86-64); the last one ends a process that ignores the
+/// others.
+pub const SIGNALS: [(&str, i32); 7] = [
+    ("SIGHUP", 1),
+    ("SIGINT", 2),
+    ("SIGQUIT", 3),
+    ("SIGUSR1", 10),
+    ("SIGUSR2", 12),
+    ("SIGTERM", 15),
+    ("SIGKILL", 9),
+];
+
 /// How a service is asked to end: the endpoint, then the signal, then `SIGKILL` to its cgroup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {

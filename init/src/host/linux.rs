@@ -67,6 +67,12 @@ pub struct Linux {
 }
 
 impl Linux {
+    /// The process of a service, while it runs.
+    pub fn pid(&self, service: ServiceId) -> Option<u32> {
+        let running = self.pids.iter().find(|(_, owner)| **owner == service);
+        running.map(|(pid, _)| *pid)
+    }
+
     /// A host that runs `appliance` on `ground`.
     pub fn new(appliance: Rc<Appliance>, ground: Ground, cgroups: Option<Cgroups>) -> Self {
         let logs = Path::new(layout::LOGS_DIR);
@@ -226,10 +232,9 @@ impl Host for Linux {
     }
 
     fn signal(&mut self, service: ServiceId, signal: i32) {
-        let running = self.pids.iter().find(|(_, owner)| **owner == service);
-        if let Some((pid, _)) = running {
+        if let Some(pid) = self.pid(service) {
             // A process that is gone already is reaped next; no signal can be missed by it.
-            let _ = process::signal(*pid, signal);
+            let _ = process::signal(pid, signal);
         }
     }
 

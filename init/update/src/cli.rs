@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use bedplate_contract::{
     control::{Request, UpgradeStep},
     layout,
+    service::SIGNALS,
 };
-use clap::{Parser, Subcommand, value_parser};
+use clap::{Parser, Subcommand, builder::PossibleValuesParser, value_parser};
 
 use crate::{admission::Quarantine, upgrade::Order};
 
@@ -55,6 +56,14 @@ pub enum Verb {
     Restart {
         /// Name of the service.
         service: String,
+    },
+    /// Send a signal to the process of a service.
+    Signal {
+        /// Name of the service.
+        service: String,
+        /// Name of the signal.
+        #[arg(value_parser = PossibleValuesParser::new(SIGNALS.map(|(name, _)| name)))]
+        signal: String,
     },
     /// Write a bundle to the inactive slot and reboot into it.
     ///
@@ -133,10 +142,20 @@ impl Verb {
             Self::Restart { service } => Request::Restart {
                 service: service.clone(),
             },
+            Self::Signal { service, signal } => Request::Signal {
+                service: service.clone(),
+                signal: number(signal),
+            },
             Self::Poweroff => Request::Poweroff,
             Self::Reboot => Request::Reboot,
         })
     }
+}
+
+/// The number of a signal that clap has found in the list; 0, which no process feels, for another.
+fn number(signal: &str) -> i32 {
+    let found = SIGNALS.iter().find(|(name, _)| *name == signal);
+    found.map_or(0, |(_, number)| *number)
 }
 
 #[cfg(test)]
@@ -197,6 +216,8 @@ mod tests {
             "logs a -n 0",
             "logs a -n 1001",
             "restart",
+            "signal a",
+            "signal a SIGFPE",
             "halt",
             "rollback 1.0",
             "upgrade a b",
