@@ -115,6 +115,8 @@ impl<'a> Rescue<'a> {
             Request::Reboot => return (Reply::Done, Some(Down::Reboot)),
             Request::Logs { .. }
             | Request::Restart { .. }
+            | Request::Stop { .. }
+            | Request::Start { .. }
             | Request::Signal { .. }
             | Request::Upgrade { .. }
             | Request::Rollback

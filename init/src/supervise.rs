@@ -265,13 +265,15 @@ impl Supervisor {
             Request::Status => Some(Reply::Status(Box::new(self.status()))),
             Request::Report => Some(self.reports()),
             Request::Logs { service, lines } => Some(self.logs(&service, lines)),
-            Request::Restart { service } => match self.state.find(&service) {
-                None => Some(unknown(&service)),
-                Some(service) => {
-                    self.drive(Event::Restart { service, client });
-                    None
-                }
-            },
+            Request::Restart { service } => {
+                self.turn_service(&service, |service| Event::Restart { service, client })
+            }
+            Request::Stop { service } => {
+                self.turn_service(&service, |service| Event::Stop { service, client })
+            }
+            Request::Start { service } => {
+                self.turn_service(&service, |service| Event::Start { service, client })
+            }
             Request::Signal { service, signal } => Some(self.signal(&service, signal)),
             Request::Upgrade {
                 source,
@@ -315,6 +317,18 @@ impl Supervisor {
     fn rescan(&mut self) -> Reply {
         let looked = self.host.ground.look();
         done(looked.map(|fallback| self.drive(Event::Rescanned(fallback))))
+    }
+
+    fn turn_service(
+        &mut self,
+        name: &str,
+        event: impl FnOnce(ServiceId) -> Event,
+    ) -> Option<Reply> {
+        let Some(service) = self.state.find(name) else {
+            return Some(unknown(name));
+        };
+        self.drive(event(service));
+        None
     }
 
     /// What follows is the process's own doing: if it ends, that is an exit like any other.

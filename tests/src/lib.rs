@@ -16,6 +16,7 @@ pub mod mirror;
 pub mod powercut;
 pub mod release;
 pub mod story;
+pub mod systems;
 pub mod toolbox;
 pub mod vm;
 pub mod web;

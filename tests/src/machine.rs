@@ -71,7 +71,8 @@ impl Machine {
         let mut run = bedplate::command()?
             .arg("run")
             .args(vm.arguments())
-            .args(["--port", &format!("{port}:{guest}"), "--memory", "2048"])
+            .args(["--port", &format!("{port}:{guest}")])
+            .args(["--memory", &vm.memory_mib().to_string()])
             .arg("--serial-log")
             .arg(vm.path("console.log"))
             .arg("--control")

@@ -12,11 +12,15 @@ use tempfile::TempDir;
 
 use crate::{bedplate, release::Release};
 
+/// Memory of a machine that is followed over its boots.
+const MEMORY_MIB: u32 = 2048;
+
 /// A machine with a disk of its own.
 #[derive(Debug)]
 pub struct Vm {
     /// The image and its options, as every verb takes them.
     image: Vec<OsString>,
+    memory_mib: u32,
     directory: TempDir,
 }
 
@@ -39,8 +43,21 @@ impl Vm {
     /// # Errors
     /// The build fails.
     pub fn new(image: &str) -> Result<Self> {
-        bedplate::succeed(&["build", image, "--profile", "min"])?;
-        Self::of_image([image, "--profile", "min"].map(OsString::from).to_vec())
+        Self::of_profile(image, "min")
+    }
+
+    /// As [`Vm::new`], for another profile than `min`.
+    ///
+    /// # Errors
+    /// The build fails.
+    pub fn of_profile(image: &str, profile: &str) -> Result<Self> {
+        bedplate::succeed(&["build", image, "--profile", profile])?;
+        Self::of_image([image, "--profile", profile].map(OsString::from).to_vec())
+    }
+
+    /// The same machine with so much memory.
+    pub fn with_memory(self, memory_mib: u32) -> Self {
+        Self { memory_mib, ..self }
     }
 
     /// A machine that is provisioned with a release.
@@ -53,7 +70,11 @@ impl Vm {
 
     fn of_image(image: Vec<OsString>) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("bedplate-vm-").tempdir()?;
-        Ok(Self { image, directory })
+        Ok(Self {
+            image,
+            memory_mib: MEMORY_MIB,
+            directory,
+        })
     }
 
     /// What `bedplate run` is told of image and disk.
@@ -62,6 +83,11 @@ impl Vm {
         arguments.extend(["--accelerator", "tcg", "--disk"].map(OsString::from));
         arguments.push(self.disk().into());
         arguments
+    }
+
+    /// Its memory.
+    pub const fn memory_mib(&self) -> u32 {
+        self.memory_mib
     }
 
     /// A file of this machine.

@@ -33,6 +33,16 @@ pub enum Request {
         /// Service name.
         service: String,
     },
+    /// Stops a service, which then stays so until it is started or the machine boots.
+    Stop {
+        /// Service name.
+        service: String,
+    },
+    /// Starts a service that was stopped or has failed.
+    Start {
+        /// Service name.
+        service: String,
+    },
     /// Sends a signal to a service's process.
     Signal {
         /// Service name.
@@ -255,6 +265,14 @@ mod tests {
             (
                 r#"{"request":"restart","service":"nginx"}"#,
                 Request::Restart { service: service() },
+            ),
+            (
+                r#"{"request":"stop","service":"nginx"}"#,
+                Request::Stop { service: service() },
+            ),
+            (
+                r#"{"request":"start","service":"nginx"}"#,
+                Request::Start { service: service() },
             ),
             (
                 r#"{"request":"signal","service":"nginx","signal":1}"#,

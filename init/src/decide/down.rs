@@ -6,7 +6,7 @@ use bedplate_contract::{
 };
 
 use super::{
-    Action, How, ServiceId, State, TransitionError, Turn,
+    Action, How, State, Turn,
     service::{Phase, Unit},
     stop::Then,
 };
@@ -65,40 +65,6 @@ impl State {
             let mut earlier = unit.spec.requires.iter().chain(&unit.spec.after);
             unit.is_alive() && earlier.any(|other| other == name)
         })
-    }
-
-    /// Stops and starts a service for an operator.
-    pub(super) fn restart(
-        &mut self,
-        id: ServiceId,
-        client: u64,
-        turn: &mut Turn,
-    ) -> Result<(), TransitionError> {
-        let refused = self.cannot_restart();
-        let unit = self.unit(id)?;
-        let reply = match (refused, &unit.phase) {
-            (Some(reason), _) => refuse(reason),
-            (None, Phase::Waiting) => refuse(unit.because.as_deref().unwrap_or("it is waiting")),
-            (None, Phase::Stopping(_)) => refuse("it is stopping"),
-            (None, _) if unit.run.is_some() => {
-                unit.stop(Then::StartAfresh, turn);
-                Reply::Done
-            }
-            (None, _) => {
-                unit.renew();
-                Reply::Done
-            }
-        };
-        turn.act(Action::Reply { client, reply });
-        Ok(())
-    }
-
-    const fn cannot_restart(&self) -> Option<&'static str> {
-        match self.boot {
-            BootState::Starting => Some("the services are not started yet"),
-            BootState::Stopping => Some("the machine goes down"),
-            BootState::Gating | BootState::Healthy | BootState::Degraded => None,
-        }
     }
 }
 

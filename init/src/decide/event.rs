@@ -63,6 +63,20 @@ pub enum Event {
         /// Who waits for the answer.
         client: u64,
     },
+    /// An operator asks for a service to be stopped.
+    Stop {
+        /// Whose.
+        service: ServiceId,
+        /// Who waits for the answer.
+        client: u64,
+    },
+    /// An operator asks for a service to be started.
+    Start {
+        /// Whose.
+        service: ServiceId,
+        /// Who waits for the answer.
+        client: u64,
+    },
     /// An operator asks for the other version.
     Rollback {
         /// Who waits for the answer.

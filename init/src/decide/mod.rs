@@ -12,6 +12,7 @@ mod event;
 pub(crate) mod fixture;
 mod gate;
 mod health;
+mod operator;
 mod probe;
 mod rollback;
 mod service;
@@ -181,6 +182,8 @@ impl State {
             Event::Blessed(outcome) => self.blessed(outcome, turn)?,
             Event::MarkedBad(outcome) => self.marked_bad(outcome, turn),
             Event::Restart { service, client } => self.restart(service, client, turn)?,
+            Event::Stop { service, client } => self.stop(service, client, turn)?,
+            Event::Start { service, client } => self.start(service, client, turn)?,
             Event::Rollback { client } => self.roll_back(client, turn),
             Event::Upgrade { order, client } => self.begin_upgrade(order, client, turn),
             Event::UpgradeEnded(outcome) => self.upgrade_ended(outcome, turn)?,

@@ -2,6 +2,7 @@
 
 mod leaving;
 mod model;
+mod operator;
 mod properties;
 mod scenes;
 mod upgrades;

@@ -57,6 +57,16 @@ pub enum Verb {
         /// Name of the service.
         service: String,
     },
+    /// Stop a service; it stays stopped until it is started or the machine boots.
+    Stop {
+        /// Name of the service.
+        service: String,
+    },
+    /// Start a service that was stopped or has failed.
+    Start {
+        /// Name of the service.
+        service: String,
+    },
     /// Send a signal to the process of a service.
     Signal {
         /// Name of the service.
@@ -140,6 +150,12 @@ impl Verb {
                 lines: *lines,
             },
             Self::Restart { service } => Request::Restart {
+                service: service.clone(),
+            },
+            Self::Stop { service } => Request::Stop {
+                service: service.clone(),
+            },
+            Self::Start { service } => Request::Start {
                 service: service.clone(),
             },
             Self::Signal { service, signal } => Request::Signal {

@@ -50,6 +50,8 @@ fn event() -> impl Strategy<Value = Event> {
             Event::Probed { service, run, check: Checked { probe, outcome } }
         }),
         1 => service().prop_map(|service| Event::Restart { service, client: 1 }),
+        1 => service().prop_map(|service| Event::Stop { service, client: 1 }),
+        1 => service().prop_map(|service| Event::Start { service, client: 1 }),
         1 => Just(Event::Blessed(Ok("x".to_owned()))),
         1 => Just(Event::Blessed(Err("x".to_owned()))),
         1 => Just(Event::MarkedBad(Ok("x".to_owned()))),
@@ -111,7 +113,7 @@ proptest! {
         for (event, ms) in std::iter::once(first).chain(steps) {
             now += ms;
             match event {
-                Event::Restart { service, .. } => restarted[service.0] = true,
+                Event::Restart { service, .. } | Event::Start { service, .. } => restarted[service.0] = true,
                 Event::Rollback { .. } => asked = true,
                 Event::Rescanned(found) => fallback = found,
                 _ => {}

@@ -25,6 +25,8 @@ pub fn reply(verb: &Verb, reply: &Reply) -> Option<String> {
         (Verb::Report, Reply::Reports { reports }) => report::render(reports),
         (Verb::Logs { .. }, Reply::Logs { lines }) => logs(lines),
         (Verb::Restart { service }, Reply::Done) => format!("{service} is being restarted\n"),
+        (Verb::Stop { service }, Reply::Done) => format!("{service} is being stopped\n"),
+        (Verb::Start { service }, Reply::Done) => format!("{service} is being started\n"),
         (Verb::Signal { service, signal }, Reply::Done) => format!("{service} got {signal}\n"),
         (Verb::Rollback, Reply::Done) => {
             "services are being stopped, then the other version is booted\n".into()

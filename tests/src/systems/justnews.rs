@@ -1,0 +1,69 @@
+//! JustNews: an article in, a summary out.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::{Figures, Stage};
+
+const BUS: &str = "justnews@mcp_bus";
+
+const ARTICLE: &str = r#"{"url": "https://example.com/1", "title": "Harbour plan",
+  "text": "The city council voted on the harbour plan. According to the mayor, the harbour plan costs 40 million euros. It rained."}"#;
+
+/// An article becomes a summary; a killed agent comes back; while PostgreSQL is away the agents are
+/// unready and none is killed; all of it is there after a reboot.
+pub(super) fn play(profile: &str) -> Result<Figures> {
+    let stage = Stage::boot("images/justnews", profile, 2048, 80)?;
+    check_services(&stage)?;
+    let posted = stage.ask("POST", "/articles", ARTICLE)?;
+    let summary = posted["summary"].as_str().unwrap_or_default();
+    ensure!(summary.contains("harbour"), "{posted}");
+    let path = format!("/articles/{}", posted["id"]);
+
+    stage.comes_back("justnews@analyst")?;
+    loses_its_database(&stage)?;
+    reads(&stage, &path, &posted)?;
+
+    let stage = stage.reboot()?;
+    reads(&stage, &path, &posted)?;
+    stage.end()
+}
+
+fn reads(stage: &Stage, path: &str, posted: &Value) -> Result<()> {
+    let found = stage.ask("GET", path, "")?;
+    ensure!(found["summary"] == posted["summary"], "{found}");
+    Ok(())
+}
+
+/// Without PostgreSQL the bus says 503 and is left alone: it is not its fault.
+fn loses_its_database(stage: &Stage) -> Result<()> {
+    stage.comes_back("postgres")?;
+    let before = stage.service(BUS)?;
+    stage.stop("postgres")?;
+    stage.until(BUS, |service| service.state == "unready")?;
+    let because = stage.service(BUS)?.because;
+    ensure!(because.is_some(), "nothing says why the bus is not ready");
+    stage.start("postgres")?;
+    stage.until(BUS, |service| service.state == "ready")?;
+    let after = stage.service(BUS)?;
+    ensure!(after.pid == before.pid, "{after:?} was restarted");
+    Ok(())
+}
+
+fn check_services(stage: &Stage) -> Result<()> {
+    let status = stage.machine.status()?;
+    let entry = status.entry.as_deref();
+    ensure!(entry == Some("justnews_4.0.0.efi"), "{entry:?}");
+    for name in [
+        "postgres",
+        "redis",
+        "nginx",
+        "node-exporter",
+        "justnews@mcp_bus",
+    ] {
+        let service = status.services.iter().find(|service| service.name == name);
+        let service = service.with_context(|| format!("no service {name}"))?;
+        ensure!(service.state == "ready", "{name} is {}", service.state);
+    }
+    Ok(())
+}
