@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import sys
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,13 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.routes = routes
         self.observe = observe
+
+    def handle_error(self, request, client_address):
+        """A client that went away before its answer is no news; the rest is the base class's."""
+        if isinstance(sys.exception(), ConnectionError):
+            _log.debug("a client went away")
+        else:
+            super().handle_error(request, client_address)
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The route for a request; raises `WebError` 404 or 405."""

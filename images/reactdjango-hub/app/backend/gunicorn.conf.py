@@ -5,6 +5,7 @@ The master lists the back end in ZooKeeper; each worker looks things up with a s
 
 import os
 import threading
+from pathlib import Path
 
 from bedplate_app.settings import number
 from common.directory import Directory, Place
@@ -28,9 +29,22 @@ loglevel = os.environ.get("LOG_LEVEL", "warning")
 _stopping = threading.Event()
 
 
+def on_starting(_) -> None:
+    """Drops the metrics of processes before this one: counters start at nothing, as everywhere."""
+    for left in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db"):
+        left.unlink()
+
+
 def when_ready(server) -> None:
     """Lists the back end until the master stops."""
     threading.Thread(target=_announce, args=(server,), daemon=True).start()
+
+
+def post_worker_init(_) -> None:
+    """Opens the worker's session before the first request needs it."""
+    from hub.peers import directory
+
+    directory()
 
 
 def on_exit(_) -> None:

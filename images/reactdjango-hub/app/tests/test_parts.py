@@ -8,10 +8,10 @@ import tests  # noqa: F401
 from bedplate_app.settings import SettingsError
 from bedplate_app.web import WebError
 from common import settings
-from common.directory import Directory, NobodyThere
+from common.directory import Directory, NobodyThere, Place
 from common.numbers import number_of
 from identity import passwords
-from kazoo.exceptions import ConnectionLoss, NoNodeError
+from kazoo.exceptions import ConnectionLoss, NodeExistsError, NoNodeError
 from workflow.intelligence import examine
 
 from .fakes import TEXT
@@ -106,6 +106,26 @@ class DirectoryTest(unittest.TestCase):
         self.client.connected = True
         self._answer("get_children_async", ConnectionLoss("away"))
         self.assertEqual(self.directory.places("s"), known)
+
+    def test_an_instance_is_listed_when_zookeeper_is_there(self):
+        place = Place("s", "s-1", "127.0.0.1", 8003)
+        self.client.connected = False
+        self.directory.announce(place)
+        self.client.create_async.assert_not_called()
+        self.client.connected = True
+        self.directory.announce(place)
+        path = self.client.create_async.call_args.args[0]
+        self.assertEqual(path, "/services/s/s-1")
+
+    def test_the_node_of_a_session_that_is_gone_is_replaced(self):
+        place = Place("s", "s-1", "127.0.0.1", 8003)
+        self.client.client_id = (7, b"")
+        self.client.create_async.return_value.get.side_effect = [NodeExistsError("there"), None]
+        status = MagicMock(ephemeralOwner=6)
+        self.client.get_async.return_value.get.side_effect = [(b"old", status)]
+        self.directory.announce(place)
+        self.client.delete_async.assert_called_once_with("/services/s/s-1")
+        self.assertEqual(self.client.create_async.call_count, 2)
 
     def test_a_service_that_never_was(self):
         self._answer("get_children_async", NoNodeError("none"))

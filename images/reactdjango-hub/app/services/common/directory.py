@@ -10,7 +10,7 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
-from kazoo.client import KazooClient
+from kazoo.client import KazooClient, KazooState
 from kazoo.exceptions import ConnectionLoss, KazooException, NodeExistsError, NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
 
@@ -51,10 +51,15 @@ class Directory:
         self._known: dict[str, list[Place]] = {}
         self._client.add_listener(_session_changed)
         # Connects in its own thread, now or whenever ZooKeeper is there.
-        self._client.start_async()
+        self._live = self._client.start_async()
 
     def announce(self, place: Place) -> None:
-        """Lists an instance for as long as this program lives; raises when ZooKeeper is away."""
+        """Lists an instance for as long as this program lives; to be called now and then.
+
+        Does nothing while ZooKeeper is away: the session's end was logged, and the next call comes.
+        """
+        if not self._client.connected:
+            return
         path = f"{_ROOT}/{place.service}/{place.instance}"
         value = json.dumps(asdict(place)).encode()
         try:
@@ -79,6 +84,9 @@ class Directory:
 
     def places(self, service: str) -> list[Place]:
         """The running instances of a service, by name; the last known ones when ZooKeeper is away."""
+        if service not in self._known:
+            # Nothing to fall back on: a program that has just started waits for its session.
+            self._live.wait(_ANSWER)
         try:
             found = self._read(service)
         except (KazooException, KazooTimeoutError) as error:
@@ -96,6 +104,7 @@ class Directory:
 
     def withdraw(self) -> None:
         """Takes this program off the list."""
+        self._client.remove_listener(_session_changed)
         self._client.stop()
         self._client.close()
 
@@ -124,4 +133,5 @@ class Directory:
 
 
 def _session_changed(state: str) -> None:
-    _log.info("ZooKeeper session: %s", state)
+    level = logging.INFO if state == KazooState.CONNECTED else logging.WARNING
+    _log.log(level, "ZooKeeper session: %s", state.lower())
