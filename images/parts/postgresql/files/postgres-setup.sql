@@ -18,3 +18,5 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'user')
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database')
 \gexec
 GRANT ALL PRIVILEGES ON DATABASE :"database" TO :"user";
+-- Nobody else's: PostgreSQL would let every role connect.
+REVOKE CONNECT, TEMPORARY ON DATABASE :"database" FROM PUBLIC;
