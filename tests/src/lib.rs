@@ -9,6 +9,7 @@ pub mod disk;
 pub mod esp;
 pub mod figures;
 pub mod hostile;
+pub mod images;
 pub mod machine;
 // One server for the tests of all crates; the builder's cannot depend on this one.
 #[path = "../../builder/tests/repository/server.rs"]

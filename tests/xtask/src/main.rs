@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod images;
 mod licences;
 mod powercut;
 mod test;
@@ -24,6 +25,8 @@ enum Command {
     Check,
     /// Measures builds and boots and prints a table.
     Bench(bench::Arguments),
+    /// Builds every image for every profile, searches for secrets, boots with `--boot`; prints a table.
+    Images(images::Arguments),
     /// Cuts the power at every recorded write of real machines, and judges what is left.
     Powercut(powercut::Arguments),
 }
@@ -33,6 +36,7 @@ fn main() -> Result<()> {
         Command::Test => check().and_then(|()| test::run()),
         Command::Check => check(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Images(arguments) => images::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),
     }
 }
