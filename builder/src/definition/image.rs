@@ -12,6 +12,7 @@ use super::{
     problem::{Problem, Problems},
     read_text,
     source::Source,
+    template::Scope,
     unit,
 };
 
@@ -257,8 +258,8 @@ pub(super) fn read_gate(root: &Table<'_>) -> Gate {
         .map_or(default, |table| table.decode(read))
 }
 
-/// `[network]`; the image's name and DHCP by default.
-pub(super) fn read_network(root: &Table<'_>, image: &str) -> Network {
+/// `[network]`; the image's name and DHCP by default. Addresses may come from `[values]`.
+pub(super) fn read_network(root: &Table<'_>, image: &str, scope: &Scope) -> Network {
     let default = Network {
         hostname: image.to_owned(),
         mode: NetworkMode::Dhcp,
@@ -271,7 +272,7 @@ pub(super) fn read_network(root: &Table<'_>, image: &str) -> Network {
         }
     };
     root.table("network")
-        .map_or(default, |table| table.decode(read))
+        .map_or(default, |table| table.with_scope(scope).decode(read))
 }
 
 fn mode(table: &Table<'_>) -> NetworkMode {

@@ -201,7 +201,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         directories: content::read_directories(root, &known),
         services,
         gate: image::read_gate(root),
-        network: image::read_network(root, &image.name),
+        network: image::read_network(root, &image.name, &scope),
         log: image::read_log(root),
         update: update::read(root, &image, sources, &given.trusted),
         watchdog_ms: watchdog::read(root),

@@ -32,6 +32,8 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     # Names in any case, as `email.message.Message` has them.
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Numeric address of who asks.
+    peer: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
             path, _, query = self.path.partition("?")
             route, parameters = self.server.find(self.command, path)
             name = route.path
-            request = Request(parameters, body, dict(parse_qsl(query)), self.headers)
+            queries, peer = dict(parse_qsl(query)), self.client_address[0]
+            request = Request(parameters, body, queries, self.headers, peer)
             answer = route.answer(request)
             return name, answer if isinstance(answer, Response) else Response(answer)
         except WebError as error:
