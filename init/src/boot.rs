@@ -122,6 +122,7 @@ fn nothing() -> Appliance {
             hostname: "unknown".to_owned(),
             mode: NetworkMode::Dhcp,
         },
+        firewall: false,
         volumes: Vec::new(),
         secrets: Vec::new(),
         services: Vec::new(),

@@ -171,22 +171,13 @@ fn is_below(path: &str, top: &str) -> bool {
 /// `content` or the bytes of `source`, rendered when `template = true`.
 fn content(table: &Table<'_>, known: &Known<'_>) -> Vec<u8> {
     let template = table.boolean("template").unwrap_or(false);
-    let text = match (table.string("content"), table.string("source")) {
-        (Some(content), None) => content,
-        (None, Some(source)) => match sourced(&source, known.sources) {
-            Sourced::Text(text) => text,
-            Sourced::Bytes(bytes) => return bytes,
-            Sourced::Missing => return Vec::new(),
-        },
-        _ => {
-            table.fail(
-                "not one origin of the content",
-                "needs either `content` or `source`",
-            );
-            return Vec::new();
-        }
+    let text = match origin(table, known.sources) {
+        Sourced::Text(text) => text,
+        Sourced::Bytes(bytes) => return bytes,
+        Sourced::Missing => return Vec::new(),
     };
     literal::check_text(&text, table.problems());
+    literal::check_unfilled(&text, table.problems());
     match template {
         true => render(&text, known.scope, table.problems()).into_bytes(),
         false => text.value.into_bytes(),
@@ -204,6 +195,45 @@ fn render(text: &At<String>, scope: &Scope, problems: &Problems) -> String {
         problems.add(Problem::error("cannot render the template").at(&place, failure.what));
         String::new()
     })
+}
+
+/// The text of a table whose strings are templates: its `content`, or its `source` rendered with
+/// `scope`. Literal secrets in it are reported.
+pub(super) fn rendered(
+    table: &Table<'_>,
+    sources: &Sources<'_>,
+    scope: &Scope,
+) -> Option<At<String>> {
+    let inline = !table.is_absent("content");
+    match origin(table, sources) {
+        Sourced::Missing => None,
+        Sourced::Bytes(_) => {
+            table.fail("a `source` that is no text", "expected UTF-8");
+            None
+        }
+        Sourced::Text(text) => {
+            literal::check_text(&text, table.problems());
+            Some(match inline {
+                true => text,
+                false => text.with(render(&text, scope, table.problems())),
+            })
+        }
+    }
+}
+
+/// What either `content` or `source` says.
+fn origin(table: &Table<'_>, sources: &Sources<'_>) -> Sourced {
+    match (table.string("content"), table.string("source")) {
+        (Some(content), None) => Sourced::Text(content),
+        (None, Some(source)) => sourced(&source, sources),
+        _ => {
+            table.fail(
+                "not one origin of the content",
+                "needs either `content` or `source`",
+            );
+            Sourced::Missing
+        }
+    }
 }
 
 enum Sourced {

@@ -189,6 +189,18 @@ impl<'a> Table<'a> {
         T: TryFrom<u64>,
     {
         let value = self.get(key)?;
+        self.integer_of(key, value, &range)
+    }
+
+    fn integer_of<T>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        range: &Range<u64>,
+    ) -> Option<At<T>>
+    where
+        T: TryFrom<u64>,
+    {
         let text = self.integer_text(key, value)?;
         let number = text
             .value
@@ -232,6 +244,33 @@ impl<'a> Table<'a> {
     pub fn strings(&self, key: &'static str) -> Vec<At<String>> {
         let items = self.array(key).into_iter();
         items.filter_map(|item| self.string_of(key, item)).collect()
+    }
+
+    /// An array of integers within `range`, templates among them; empty when absent.
+    pub fn integers<T>(&self, key: &'static str, range: Range<u64>) -> Vec<At<T>>
+    where
+        T: TryFrom<u64>,
+    {
+        let items = self.array(key).into_iter();
+        let integer = |item| self.integer_of(key, item, &range);
+        items.filter_map(integer).collect()
+    }
+
+    /// The integers and strings of an array as they are written, or one that stands alone.
+    pub fn numbers_or_strings(&self, key: &'static str) -> Vec<At<String>> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
+        let items: Vec<_> = match value.get_ref() {
+            DeValue::Array(items) => items.iter().collect(),
+            _ => vec![value],
+        };
+        let text = |item: &Spanned<DeValue<'_>>| match item.get_ref() {
+            DeValue::Integer(_) => self.integer_text(key, item),
+            DeValue::String(_) => self.string_of(key, item),
+            _ => self.mistyped(key, item, "an integer or a string"),
+        };
+        items.into_iter().filter_map(text).collect()
     }
 
     /// A table.

@@ -22,7 +22,6 @@ enum Edge {
 /// reported.
 pub(super) fn order(drafts: Vec<Draft>, problems: &Problems) -> Vec<Service> {
     check_duplicates(&drafts, problems);
-    check_ports(&drafts, problems);
     let links = Links {
         requires: resolve_all(&drafts, |draft| &draft.requires, problems),
         after: resolve_all(&drafts, |draft| &draft.after, problems),
@@ -81,25 +80,6 @@ fn check_duplicates(drafts: &[Draft], problems: &Problems) {
         if twin && !draft.template.is_empty() {
             let title = format!("service `{name}` is declared twice");
             problems.add(Problem::error(title).at(&draft.place, "declared before"));
-        }
-    }
-}
-
-/// Two services that answer on one port cannot both have it.
-fn check_ports(drafts: &[Draft], problems: &Problems) {
-    let mut owners: BTreeMap<u16, &str> = BTreeMap::new();
-    for draft in drafts {
-        let name = draft.service.name.as_str();
-        for port in &draft.ports {
-            let owner = *owners.entry(port.value).or_insert(name);
-            if owner != name {
-                let title = format!(
-                    "`{owner}` and `{name}` are both probed on port {}",
-                    port.value
-                );
-                let problem = Problem::warning(title).at(&port.place, "probed before");
-                problems.add(problem.help("give each its own port, unless one probes the other"));
-            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bedplate_contract::appliance::Secret;
+use bedplate_contract::{appliance::Secret, reference};
 
 use super::{
     Service,
@@ -34,7 +34,7 @@ pub(super) fn out(drafts: Vec<Draft>, problems: &Problems) -> (Vec<Draft>, LeftO
         .collect();
     let read = |drafts: &[Draft]| -> BTreeSet<String> {
         let secrets = drafts.iter().flat_map(|draft| secrets(&draft.service));
-        secrets.cloned().collect()
+        secrets.map(str::to_owned).collect()
     };
     let left_out = LeftOut {
         services: gone
@@ -47,9 +47,12 @@ pub(super) fn out(drafts: Vec<Draft>, problems: &Problems) -> (Vec<Draft>, LeftO
 }
 
 /// The names of the secrets of a service.
-fn secrets(service: &Service) -> impl Iterator<Item = &String> {
+fn secrets(service: &Service) -> impl Iterator<Item = &str> {
     let in_environment = service.secret_environment.values();
-    service.secrets.iter().chain(in_environment)
+    let named = service.secrets.iter().chain(in_environment);
+    let files = service.config.iter();
+    let in_files = files.flat_map(|file| reference::names(&file.content));
+    named.map(String::as_str).chain(in_files)
 }
 
 /// `draft` without what it says of services that are gone.

@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use bedplate_contract::reference;
+
 use super::{
     problem::{Problem, Problems},
     read_text,
@@ -26,6 +28,9 @@ const WORDS: [&str; 7] = [
 const PAIRS: [&str; 4] = ["api key", "private key", "access key", "secret key"];
 /// Values that are no secret: switches, and what names a secret instead of holding it.
 const HARMLESS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "none", "null"];
+/// What to do about a reference that nobody fills in.
+const UNFILLED: &str = "write the file with `[[service.config]]`, or give the service the secret \
+     with `secret_environment` or `secrets`";
 /// Trees hold programs and assets too; a key or an env file is never this large.
 const LARGEST: u64 = 1 << 20;
 
@@ -39,16 +44,12 @@ pub(super) fn check_variable(name: &str, value: &At<String>, problems: &Problems
     if has_private_key(&value.value) {
         problems.add(private_key(&value.place));
     }
+    check_unfilled(value, problems);
 }
 
 /// Reports every literal secret of a file's text, each at its line when the text is a file's.
 pub(super) fn check_text(text: &At<String>, problems: &Problems) {
-    let own_lines = text.place.source.text == text.value;
-    let lines: Vec<At<&str>> = match own_lines {
-        true => text.place.source.lines().collect(),
-        false => text.value.lines().map(|line| text.with(line)).collect(),
-    };
-    for line in lines {
+    for line in lines(text) {
         if let Some(key) = assigned_secret(line.value) {
             problems.add(literal(&format!("`{key}`"), &line.place));
         } else if has_url_password(line.value) {
@@ -56,6 +57,25 @@ pub(super) fn check_text(text: &At<String>, problems: &Problems) {
         }
         if has_private_key(line.value) {
             problems.add(private_key(&line.place));
+        }
+    }
+}
+
+/// The lines of a text, each at its own place when the text is a file's.
+pub(super) fn lines(text: &At<String>) -> Vec<At<&str>> {
+    match text.place.source.text == text.value {
+        true => text.place.source.lines().collect(),
+        false => text.value.lines().map(|line| text.with(line)).collect(),
+    }
+}
+
+/// Reports references to secrets in a text that nobody puts values into.
+pub(super) fn check_unfilled(text: &At<String>, problems: &Problems) {
+    for line in lines(text) {
+        if reference::names(line.value).next().is_some() {
+            let problem = Problem::error("a reference to a secret would stay as it is");
+            let label = "is filled in by `[[service.config]]` alone";
+            problems.add(problem.at(&line.place, label).help(UNFILLED));
         }
     }
 }

@@ -6,9 +6,11 @@
 //! network and no clock.
 
 mod account;
+mod config;
 mod content;
 mod decode;
 mod environment;
+mod firewall;
 mod graph;
 mod image;
 mod instance;
@@ -19,6 +21,7 @@ mod mount;
 mod name;
 mod oci;
 mod part;
+mod port;
 mod probe;
 mod problem;
 mod profile;
@@ -30,6 +33,7 @@ mod template;
 mod tree;
 mod unit;
 mod update;
+mod wait;
 mod watchdog;
 
 use std::{
@@ -51,8 +55,8 @@ use source::Source;
 use template::Scope;
 
 pub use model::{
-    Base, Definition, Directory, Disk, File, Image, Profile, Repository, Service, Tree, Update,
-    User, Volume,
+    Allow, Base, Definition, Deny, Directory, Disk, File, Firewall, Image, Ports, Profile,
+    Protocol, Repository, Service, Tree, Update, User, Volume,
 };
 pub use mount::{Mount, MountSource};
 pub use oci::{Available, OciSource};
@@ -176,8 +180,6 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     let mut base = image::read_base(root);
     base.packages.extend(part::read_packages(root));
     base.packages.extend(profile.packages);
-    base.packages.sort();
-    base.packages.dedup();
 
     let users = account::read(root);
     let secrets = state::read_secrets(root);
@@ -191,8 +193,17 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         secrets: &secrets,
         images: &images,
     };
-    let (drafts, left_out) = leave::out(service::read(root, &known), root.problems());
+    let drafts = service::read(root, &known);
+    // A port or a file is a left-out service's all the same.
+    port::check(&drafts, root.problems());
+    config::check(&drafts, root.problems());
+    let firewall = firewall::read(root, &known, &port::all(&drafts));
+    let (drafts, left_out) = leave::out(drafts, root.problems());
     let services = graph::order(drafts, root.problems());
+    base.packages
+        .extend(firewall.is_some().then(|| firewall::PACKAGE.to_owned()));
+    base.packages.sort();
+    base.packages.dedup();
     Definition {
         directory: PathBuf::new(),
         profile: tuned(root, profile.profile),
@@ -200,6 +211,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         trees: content::read_trees(root, &known),
         directories: content::read_directories(root, &known),
         services,
+        firewall,
         gate: image::read_gate(root),
         network: image::read_network(root, &image.name, &scope),
         log: image::read_log(root),

@@ -1,10 +1,10 @@
 //! The validated definition: what the later stages read.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use bedplate_contract::{
     appliance::{Gate, Log, Network, Requirement, Secret},
-    service::{Kind, Limits, Probe, Restart, Stop},
+    service::{ConfigFile, Kind, Limits, Probe, Restart, Stop, Wait},
 };
 
 use super::{Mount, OciSource, Problem};
@@ -38,6 +38,8 @@ pub struct Definition {
     pub secrets: Vec<Secret>,
     /// `[[service]]`, instances expanded, sorted so that each stands after what it requires.
     pub services: Vec<Service>,
+    /// `[firewall]`; absent: nothing is filtered.
+    pub firewall: Option<Firewall>,
     /// `[gate]`.
     pub gate: Gate,
     /// `[network]`.
@@ -222,6 +224,69 @@ pub struct Volume {
     pub data_schema: u32,
 }
 
+/// `[firewall]`: what may come in, and which users stay inside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Firewall {
+    /// `[[firewall.allow]]`.
+    pub allow: Vec<Allow>,
+    /// `[[firewall.deny]]`.
+    pub deny: Vec<Deny>,
+}
+
+/// `[[firewall.allow]]`: a hole for new connections from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// Where to.
+    pub ports: Vec<Ports>,
+    /// How.
+    pub protocol: Protocol,
+    /// Numeric addresses, or networks `address/length`, IPv4 and IPv6; empty: from anywhere.
+    pub from: Vec<String>,
+}
+
+/// Ports from `first` to `last`, both of them in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// The lowest; at least 1.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Whether `port` is one of them.
+    pub const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+/// Protocol of a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// `[[firewall.deny]]`: a user whose processes reach this machine alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deny {
+    /// Login name.
+    pub user: String,
+    /// Addresses and networks that they reach all the same.
+    pub except: Vec<String>,
+}
+
 /// A service before its names become numbers; fields as in [`bedplate_contract::service::Service`].
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -249,6 +314,14 @@ pub struct Service {
     pub working_directory: Option<String>,
     /// Directories under `/run`.
     pub runtime_directories: Vec<String>,
+    /// Files with secrets, rendered but for those.
+    pub config: Vec<ConfigFile>,
+    /// Bytes of its own `/tmp` and `/var/tmp` each; `None`: the machine's.
+    pub private_tmp_bytes: Option<u64>,
+    /// What it waits for besides services.
+    pub wait: Vec<Wait>,
+    /// TCP ports that it listens on, each once.
+    pub ports: Vec<u16>,
     /// Names.
     pub requires: Vec<String>,
     /// Names.

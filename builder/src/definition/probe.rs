@@ -3,6 +3,8 @@
 //! Fields and meaning are those of a Kubernetes probe; the defaults suit a machine that boots
 //! (ask every 2 s, wait 5 s) rather than a cluster (10 s and 1 s).
 
+use std::net::IpAddr;
+
 use bedplate_contract::service::{Check, Probe};
 
 use super::{decode::Table, image::address, name, source::At, unit};
@@ -76,10 +78,8 @@ fn check_figures(table: &Table<'_>, purpose: Purpose, probe: &Probe) {
 }
 
 fn read_check(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
-    let http = table
-        .table("http")
-        .map(|t| t.decode(|t| read_http(t, ports)));
-    let tcp = table.table("tcp").map(|t| t.decode(|t| read_tcp(t, ports)));
+    let http = read_http(table, ports);
+    let tcp = read_tcp(table, ports);
     let exec = read_exec(table);
     let mut found = [http, tcp, exec].into_iter().flatten();
     match (found.next(), found.next()) {
@@ -91,19 +91,26 @@ fn read_check(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
     }
 }
 
-fn read_http(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Check {
-    let (address, port) = endpoint(table, ports);
-    let path = url_path(table).unwrap_or_else(|| "/".to_owned());
-    Check::Http {
-        address,
-        port,
-        path,
-    }
+/// `http` of `table`.
+pub(super) fn read_http(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
+    let read = |table: &Table<'_>| {
+        let (address, port) = endpoint(table, ports);
+        Check::Http {
+            address,
+            port,
+            path: url_path(table).unwrap_or_else(|| "/".to_owned()),
+        }
+    };
+    table.table("http").map(|table| table.decode(read))
 }
 
-fn read_tcp(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Check {
-    let (address, port) = endpoint(table, ports);
-    Check::Tcp { address, port }
+/// `tcp` of `table`.
+pub(super) fn read_tcp(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
+    let read = |table: &Table<'_>| {
+        let (address, port) = endpoint(table, ports);
+        Check::Tcp { address, port }
+    };
+    table.table("tcp").map(|table| table.decode(read))
 }
 
 fn read_exec(table: &Table<'_>) -> Option<Check> {
@@ -111,17 +118,16 @@ fn read_exec(table: &Table<'_>) -> Option<Check> {
     Some(Check::Exec { run })
 }
 
-/// Numeric address (loopback by default) and port; the port is added to `ports`.
+/// Numeric address (loopback by default) and port; a port of this machine is added to `ports`.
 pub(super) fn endpoint(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> (String, u16) {
     table.require("port");
     let port = table.integer("port", 1..65_536);
     let number = port.as_ref().map_or(0, |port| port.value);
-    ports.extend(port);
     let host = table.parsed("address", address);
-    (
-        host.map_or_else(|| "127.0.0.1".to_owned(), |host| host.value),
-        number,
-    )
+    let host = host.map_or_else(|| "127.0.0.1".to_owned(), |host| host.value);
+    let local = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    ports.extend(port.filter(|_| local));
+    (host, number)
 }
 
 /// `path` of an endpoint.

@@ -10,15 +10,16 @@ use bedplate_contract::{
 use super::{
     Known, Mount, Service,
     account::Accounts,
+    config,
     content::Sources,
     decode::Table,
     environment,
     instance::{self, Instance},
-    literal, mount, name,
+    literal, mount, name, port,
     probe::{self, Purpose},
     problem::Problem,
     source::{At, Place},
-    unit,
+    unit, wait,
 };
 
 /// A service whose `requires` and `after` are still to be resolved.
@@ -32,8 +33,12 @@ pub(super) struct Draft {
     pub requires: Vec<At<String>>,
     /// As written.
     pub after: Vec<At<String>>,
+    /// Ports that it listens on.
+    pub listens: Vec<At<u16>>,
     /// Ports that its probes ask on the loopback.
-    pub ports: Vec<At<u16>>,
+    pub probed: Vec<At<u16>>,
+    /// Ports that it waits for on the loopback.
+    pub awaited: Vec<At<u16>>,
     /// Its header.
     pub place: Place,
     /// Whether its image cannot be had, so that it is left out.
@@ -62,7 +67,9 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     // `instance::read` asked an unscoped copy of this table for them.
     table.know(&["instance", "instances"]);
     let template = table.required("name", name::service).value;
-    let mut ports = Vec::new();
+    let (mut probed, mut awaited) = (Vec::new(), Vec::new());
+    let listens = port::read(table);
+    let runtime_directories = read_runtime_directories(table);
     let kind = read_kind(table);
     let oci = known.images.find(table, "oci").map(|image| image.value);
     let service = Service {
@@ -79,14 +86,18 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         secret_environment: read_secret_environment(table, known.secrets),
         secrets: read_secrets(table, known.secrets),
         working_directory: read_working_directory(table),
-        runtime_directories: read_runtime_directories(table),
+        config: config::read(table, &runtime_directories, (known, &instance.scope)),
+        runtime_directories,
+        private_tmp_bytes: read_private_tmp(table),
+        wait: wait::read(table, &mut awaited),
+        ports: listens.iter().map(|port| port.value).collect(),
         requires: Vec::new(),
         after: Vec::new(),
         essential: read_essential(table, instance.essential),
         restart: read_restart(table, kind),
-        startup: probe::read(table, Purpose::Startup, &mut ports),
-        ready: probe::read(table, Purpose::Ready, &mut ports),
-        live: probe::read(table, Purpose::Live, &mut ports),
+        startup: probe::read(table, Purpose::Startup, &mut probed),
+        ready: probe::read(table, Purpose::Ready, &mut probed),
+        live: probe::read(table, Purpose::Live, &mut probed),
         limits: table
             .table("limits")
             .map(|t| t.decode(read_limits))
@@ -99,7 +110,9 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         template,
         requires: [table.strings("requires"), instance.requires].concat(),
         after: [table.strings("after"), instance.after].concat(),
-        ports,
+        listens,
+        probed,
+        awaited,
         place: table.header(),
         left_out: service
             .oci
@@ -186,7 +199,8 @@ fn read_secrets(table: &Table<'_>, known: &[Secret]) -> Vec<String> {
     secrets.into_iter().map(|secret| secret.value).collect()
 }
 
-fn check_secret(table: &Table<'_>, found: &At<String>, known: &[Secret]) {
+/// Reports `found` unless it is a secret of the definition.
+pub(super) fn check_secret(table: &Table<'_>, found: &At<String>, known: &[Secret]) {
     let names: Vec<_> = known.iter().map(|secret| secret.name.as_str()).collect();
     if names.contains(&found.value.as_str()) {
         return;
@@ -222,6 +236,18 @@ fn read_runtime_directories(table: &Table<'_>) -> Vec<String> {
         .into_iter()
         .map(|directory| directory.value)
         .collect()
+}
+
+/// `private_tmp`: its own, of a size that suits most, or of another.
+fn read_private_tmp(table: &Table<'_>) -> Option<u64> {
+    // Enough for uploads and sorts; a service with a memory limit pays for it from that.
+    const SIZE: u64 = 256 << 20;
+    if table.is_string("private_tmp") {
+        let size = table.parsed("private_tmp", unit::size_bytes);
+        return Some(size.map_or(SIZE, |size| size.value));
+    }
+    let own = table.boolean("private_tmp").unwrap_or(true);
+    own.then_some(SIZE)
 }
 
 fn read_essential(table: &Table<'_>, over: Option<bool>) -> bool {

@@ -4,9 +4,12 @@
 
 use std::{io::Read, path::Path};
 
+use bedplate_contract::layout;
+
 use super::{
     EPOCH, Inputs, Layer, LayerError,
     accounts::{AccountError, Accounts, Owner},
+    firewall,
     step::Step,
     tree::{Metadata, Tree},
 };
@@ -56,8 +59,22 @@ pub(super) fn config(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, Laye
                 metadata,
             )?;
         }
-        Ok(())
+        write_firewall(&tree, &accounts, definition)
     })
+}
+
+/// Readable by operators, who check it with `nft -c -f`.
+fn write_firewall(
+    tree: &Tree,
+    accounts: &Accounts,
+    definition: &Definition,
+) -> Result<(), LayerError> {
+    let Some(firewall) = &definition.firewall else {
+        return Ok(());
+    };
+    let rules = firewall::rules(firewall, accounts)?;
+    let (path, bytes) = (Path::new(layout::FIREWALL), &mut rules.as_bytes());
+    Ok(tree.file(path, bytes, Metadata::root(0o644))?)
 }
 
 fn write_directory(

@@ -12,7 +12,7 @@ use super::{
     step::Step,
     tree::{Metadata, Tree},
 };
-use crate::disk::modules::{Modules, ROOT};
+use crate::disk::modules::{FIREWALL, Modules, ROOT};
 
 /// What PID 1 makes and repairs the state partition with.
 const STATE_TOOLS: [&str; 2] = ["usr/sbin/mkfs.xfs", "usr/sbin/xfs_repair"];
@@ -76,6 +76,9 @@ fn write_state_tools(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError>
 fn write_modules(tree: &Tree, inputs: &Inputs<'_>, kernel: &KernelTree) -> Result<(), LayerError> {
     let modules = Modules::open(&kernel.modules)?;
     let mut names = modules.available(ROOT);
+    if inputs.definition.firewall.is_some() {
+        names.extend(modules.available(FIREWALL));
+    }
     names.extend(inputs.definition.profile.modules.iter().map(String::as_str));
     let closure = modules.closure(&names)?;
     let text: String = closure

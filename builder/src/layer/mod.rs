@@ -13,6 +13,7 @@ pub mod deb;
 mod dpkg;
 mod error;
 pub mod extract;
+mod firewall;
 mod host;
 mod kernel;
 mod libraries;

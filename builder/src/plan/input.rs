@@ -108,11 +108,17 @@ pub(super) fn appliance(definition: &Definition) -> Vec<Input> {
     inputs.extend(secrets.map(|secret| value(format!("secret {}", secret.name), secret)));
     let services = definition.services.iter();
     inputs.extend(services.map(|service| value(format!("service {}", service.name), service)));
+    inputs.push(firewall(definition));
     inputs.push(value("gate", &definition.gate));
     inputs.push(value("network", &definition.network));
     inputs.push(value("log", &definition.log));
     inputs.push(value("watchdog", &definition.watchdog_ms));
     inputs
+}
+
+/// The rules, and the modules that they need.
+pub(super) fn firewall(definition: &Definition) -> Input {
+    value("firewall", &definition.firewall)
 }
 
 /// What `trust.json` says.

@@ -154,7 +154,8 @@ fn config(definition: &Definition, app: &Step) -> Step {
     let inputs = iter::once(layer(app))
         .chain(input::users(definition))
         .chain(input::directories(definition))
-        .chain(definition.files.iter().map(input::file));
+        .chain(definition.files.iter().map(input::file))
+        .chain([input::firewall(definition)]);
     Step::new("config", version::CONFIG, inputs.collect())
 }
 

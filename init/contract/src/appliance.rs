@@ -30,6 +30,9 @@ pub struct Appliance {
     pub hugepages: u64,
     /// Host name and addresses.
     pub network: Network,
+    /// Whether [`crate::layout::FIREWALL`] is loaded before the network comes up.
+    #[serde(default)]
+    pub firewall: bool,
     /// Data that outlives versions.
     #[serde(default)]
     pub volumes: Vec<Volume>,

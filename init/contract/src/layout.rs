@@ -80,6 +80,12 @@ pub const STAGE1_MODULES: &str = "/usr/lib/bedplate/stage1.modules";
 /// Modules that PID 1 loads from the root, one path per line, in load order.
 pub const ROOT_MODULES: &str = "/usr/lib/bedplate/root.modules";
 
+/// The rules of nftables that PID 1 loads before the network comes up; absent from images without
+/// `[firewall]`.
+pub const FIREWALL: &str = "/usr/lib/bedplate/firewall.nft";
+/// What loads [`FIREWALL`] (nft(8), package `nftables`).
+pub const NFT: &str = "/usr/sbin/nft";
+
 /// Mount point of the state partition.
 pub const STATE_DIR: &str = "/state";
 /// Directory of volumes on the state partition, one directory per volume name.

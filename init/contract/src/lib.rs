@@ -19,6 +19,7 @@ pub mod gpu;
 pub mod layout;
 pub mod meta;
 pub mod oci;
+pub mod reference;
 pub mod schema;
 pub mod service;
 #[cfg(feature = "trust")]

@@ -1,8 +1,10 @@
 //! What `init` is told of one service: resolved, numeric, validated by the builder.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
+
+use crate::reference;
 
 /// One process that `init` starts, probes and restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,16 @@ pub struct Service {
     /// Directories made (mode 0755, owned by the user) under `/run` before each start.
     #[serde(default)]
     pub runtime_directories: Vec<String>,
+    /// Files with secrets, written before each start and removed after its end.
+    #[serde(default)]
+    pub config: Vec<ConfigFile>,
+    /// Bytes of memory that its own `/tmp` and its own `/var/tmp` may hold each; absent: it shares
+    /// the machine's.
+    #[serde(default)]
+    pub private_tmp_bytes: Option<u64>,
+    /// What must hold before each start, asked in this order once nothing else holds it back.
+    #[serde(default)]
+    pub wait: Vec<Wait>,
     /// Names that must be ready (daemon) or done (oneshot) first; a failed one holds this one back.
     #[serde(default)]
     pub requires: Vec<String>,
@@ -58,6 +70,39 @@ pub struct Service {
     pub limits: Limits,
     /// How it is asked to end.
     pub stop: Stop,
+}
+
+/// A file that one service reads, with values that no image holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigFile {
+    /// Relative to `/run`, in one of the service's runtime directories.
+    pub path: String,
+    /// Its text; see [`crate::reference`] for what stands for secrets.
+    pub content: String,
+    /// Permission bits; owner and group are the service's.
+    pub mode: u32,
+}
+
+/// A condition that holds a service back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What must hold.
+    #[serde(rename = "for")]
+    pub condition: Condition,
+    /// Milliseconds between questions; at least 100.
+    pub period_ms: u64,
+    /// Milliseconds until a question counts as failed.
+    pub timeout_ms: u64,
+}
+
+/// What a service waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// This answers well; it may be on another machine.
+    Check(Check),
+    /// Something is at this absolute path.
+    Path(String),
 }
 
 /// How a service's exit is read.
@@ -194,4 +239,50 @@ pub struct StopHttp {
     pub port: u16,
     /// Absolute path.
     pub path: String,
+}
+
+impl Service {
+    /// The names of all secrets without which it cannot start, in no order, perhaps repeated.
+    pub fn needed_secrets(&self) -> impl Iterator<Item = &str> {
+        let files = self.config.iter();
+        let variables = self.secret_environment.values();
+        let named = self.secrets.iter().chain(variables).map(String::as_str);
+        named.chain(files.flat_map(|file| reference::names(&file.content)))
+    }
+}
+
+impl fmt::Display for Condition {
+    /// `tcp 10.0.0.1:6379`, `http 10.0.0.1:80/health`, `path /run/x`: what `waiting for` names.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(check) => check.fmt(f),
+            Self::Path(path) => write!(f, "path {path}"),
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http {
+                address,
+                port,
+                path,
+            } => write!(f, "http {}{path}", Endpoint(address, *port)),
+            Self::Tcp { address, port } => write!(f, "tcp {}", Endpoint(address, *port)),
+            Self::Exec { run } => write!(f, "exec {}", run.join(" ")),
+        }
+    }
+}
+
+/// An address and a port; an IPv6 address stands in brackets (RFC 3986, 3.2.2).
+struct Endpoint<'a>(&'a str, u16);
+
+impl fmt::Display for Endpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.contains(':') {
+            true => write!(f, "[{}]:{}", self.0, self.1),
+            false => write!(f, "{}:{}", self.0, self.1),
+        }
+    }
 }

@@ -47,3 +47,7 @@ pub const ROOT: &[&str] = &[
     "gve",
     "af_packet",
 ];
+
+/// What the rules of a firewall are made of: `ct state` in both families, and `reject`. The rest is
+/// in `nf_tables` itself.
+pub const FIREWALL: &[&str] = &["nf_tables", "nf_conntrack", "nft_ct", "nft_reject_inet"];

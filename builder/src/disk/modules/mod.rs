@@ -18,7 +18,7 @@ use std::{
 
 pub use self::{
     error::ModulesError,
-    lists::{ROOT, STAGE1},
+    lists::{FIREWALL, ROOT, STAGE1},
 };
 use self::{error::unread, modinfo::ModInfo};
 
