@@ -22,6 +22,8 @@ _ANSWER = 10
 # ZooKeeper may come late, or come back: the client never gives up.
 _RETRY = {"max_tries": -1, "delay": 0.5, "backoff": 2, "max_delay": 5}
 _log = logging.getLogger(__name__)
+# Each of its tries to connect; the ends of sessions are told below.
+logging.getLogger("kazoo").setLevel(logging.ERROR)
 
 
 class NobodyThere(Exception):
