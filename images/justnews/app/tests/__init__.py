@@ -8,7 +8,8 @@ from pathlib import Path
 
 # The tree is copied into the image as it is: no byte code may be left in it.
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "JustNewsAgent"))
+_APP = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(_APP / "JustNewsAgent"), str(_APP.parents[1] / "parts" / "python")]
 
 try:
     import psycopg2  # noqa: F401

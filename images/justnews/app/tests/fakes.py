@@ -5,7 +5,8 @@ from datetime import datetime, timezone
 
 from agents.common.agent import Stores
 from agents.common.articles import Article
-from agents.common.settings import Database, Settings
+from agents.common.settings import Settings
+from bedplate_app.settings import Database
 
 TEXT = (
     "The city council voted on the harbour plan. "

@@ -9,8 +9,8 @@ from http.client import HTTPConnection
 
 import tests  # noqa: F401
 from agents.common.agent import Agent, on_article
-from agents.common.client import CallError, Client
-from agents.common.web import LARGEST_BODY, Server
+from bedplate_app.client import CallError, Client
+from bedplate_app.web import LARGEST_BODY, Server
 from agents.mcp_bus.bus import PIPELINE, Bus
 
 from .fakes import TEXT, settings, stores
@@ -23,7 +23,9 @@ class Running:
 
     def __init__(self, name, kept, bus="http://127.0.0.1:9"):
         self.agent = Agent(settings(name, bus), kept, _tools(name))
-        routes = Bus(self.agent).routes() if name == "mcp_bus" else self.agent.routes()
+        routes = self.agent.routes() + self.agent.tool_routes()
+        if name == "mcp_bus":
+            routes += Bus(self.agent).routes()
         self.server = Server(("127.0.0.1", 0), routes, self.agent.observe)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.agent.settings = replace(self.agent.settings, port=self.server.server_port)
@@ -109,8 +111,8 @@ class AgentTest(unittest.TestCase):
     def test_metrics_count_requests_and_tools(self):
         Client(self.bus.url).post("/articles", ARTICLE)
         text = self.agents["analyst"].ask("GET", "/metrics")[1]
-        self.assertIn('justnews_tool_calls_total{agent="analyst",tool="score"} 1', text)
-        self.assertIn("# TYPE justnews_requests_total counter", text)
+        self.assertIn('justnews_tool_calls_total{service="analyst",tool="score"} 1', text)
+        self.assertIn("# TYPE http_requests_total counter", text)
         self.assertEqual(self.stores.cache.calls["analyst", "score"], 1)
 
     def test_shutdown_answers_and_then_stops(self):

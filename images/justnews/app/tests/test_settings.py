@@ -4,6 +4,7 @@ import unittest
 
 import tests  # noqa: F401
 from agents.common import settings
+from bedplate_app.settings import SettingsError
 
 ENVIRONMENT = {
     "SCOUT_AGENT_PORT": "8002",
@@ -28,11 +29,11 @@ class SettingsTest(unittest.TestCase):
     def test_each_missing_variable_is_named(self):
         for variable in ENVIRONMENT:
             rest = {key: value for key, value in ENVIRONMENT.items() if key != variable}
-            with self.subTest(variable), self.assertRaisesRegex(settings.SettingsError, variable):
+            with self.subTest(variable), self.assertRaisesRegex(SettingsError, variable):
                 settings.from_environment("scout", rest)
 
     def test_a_number_that_is_none_is_refused(self):
-        with self.assertRaisesRegex(settings.SettingsError, "found `many`"):
+        with self.assertRaisesRegex(SettingsError, "found `many`"):
             settings.from_environment("scout", {**ENVIRONMENT, "WORKERS": "many"})
 
     def test_the_password_is_in_no_text(self):

@@ -7,7 +7,7 @@ from agents.analyst.main import score
 from agents.chief_editor.main import publish
 from agents.common.agent import id_of, on_article
 from agents.common.text import sentences, words
-from agents.common.web import WebError
+from bedplate_app.web import WebError
 from agents.critic.main import review
 from agents.fact_checker.main import check
 from agents.memory.main import recall, remember

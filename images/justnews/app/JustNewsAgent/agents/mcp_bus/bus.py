@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agents.common.agent import Agent, id_of
-from agents.common.client import CallError, Client
-from agents.common.web import Request, Route, WebError, text_of
+from bedplate_app.client import CallError, Client
+from bedplate_app.web import Request, Route, WebError, text_of
 
 # What is done with an article once scout has stored it, in order: later steps read the findings
 # of earlier ones.
@@ -31,8 +31,8 @@ class Bus:
         self._workers = threading.BoundedSemaphore(agent.settings.workers)
 
     def routes(self) -> list[Route]:
-        """All routes of the bus."""
-        return self._agent.routes() + [
+        """What the bus answers that no other agent does."""
+        return [
             Route("POST", "/register", self.register),
             Route("GET", "/agents", lambda _: self._stores.cache.agents()),
             Route("GET", "/agents/{name}", self.find_agent),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from agents.common.agent import Stores, run
-from agents.common.web import text_of
+from bedplate_app.web import text_of
 
 
 def store(stores: Stores, arguments: dict[str, Any]) -> dict[str, Any]:
