@@ -126,6 +126,7 @@ fn nothing() -> Appliance {
         volumes: Vec::new(),
         secrets: Vec::new(),
         services: Vec::new(),
+        backups: Vec::new(),
         gate: Gate {
             deadline_ms: 0,
             stable_for_ms: 0,

@@ -118,6 +118,8 @@ impl<'a> Rescue<'a> {
             | Request::Stop { .. }
             | Request::Start { .. }
             | Request::Signal { .. }
+            | Request::Run { .. }
+            | Request::Backup { .. }
             | Request::Upgrade { .. }
             | Request::Rollback
             | Request::Rescan

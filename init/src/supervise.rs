@@ -6,9 +6,11 @@
 use std::{
     os::fd::{AsFd, BorrowedFd},
     path::Path,
+    rc::Rc,
 };
 
 use bedplate_contract::{
+    backup::BackupStep,
     control::{Reply, Request, Status},
     layout,
     service::SIGNALS,
@@ -22,8 +24,8 @@ use bedplate_sys::{
 
 use crate::{
     console,
-    control::Source,
-    decide::{Event, Facts, How, Order, ServiceId, State},
+    control::{Source, names},
+    decide::{Event, Facts, How, Order, ServiceId, State, Work},
     host::{Host, Linux, drive, linux_event},
     stage1::chain,
     watchdog,
@@ -275,6 +277,12 @@ impl Supervisor {
                 self.turn_service(&service, |service| Event::Start { service, client })
             }
             Request::Signal { service, signal } => Some(self.signal(&service, signal)),
+            Request::Run { service } => self.run_now(&service, Work::default(), client),
+            Request::Backup {
+                backup,
+                step,
+                archive,
+            } => self.run_backup((&backup, step, archive), client),
             Request::Upgrade {
                 source,
                 step,
@@ -294,6 +302,44 @@ impl Supervisor {
             Request::Poweroff => self.go_down(client, self.place.off()),
             Request::Reboot => self.go_down(client, self.place.again()),
         }
+    }
+
+    fn run_now(&mut self, service: &str, work: Work, client: u64) -> Option<Reply> {
+        let Some(service) = self.state.find(service) else {
+            return Some(self.unknown(service));
+        };
+        self.drive(Event::Run {
+            service,
+            work,
+            client,
+        });
+        None
+    }
+
+    /// A backup is a service; what is done with it are its arguments.
+    fn run_backup(
+        &mut self,
+        (name, step, archive): (&str, BackupStep, Option<String>),
+        client: u64,
+    ) -> Option<Reply> {
+        let appliance = Rc::clone(self.state.appliance());
+        let backup = match names::backup(name, &appliance) {
+            Ok(backup) => backup,
+            Err(refused) => return Some(refused),
+        };
+        let word = step.word().to_owned();
+        let work = Work {
+            arguments: std::iter::once(word).chain(archive).collect(),
+            stops: match step {
+                BackupStep::Restore => backup.stops.clone(),
+                BackupStep::Create | BackupStep::Verify => Vec::new(),
+            },
+        };
+        self.run_now(&backup.service, work, client)
+    }
+
+    fn unknown(&self, service: &str) -> Reply {
+        names::unknown_service(service, self.state.appliance())
     }
 
     fn go_down(&mut self, client: u64, how: How) -> Option<Reply> {
@@ -325,7 +371,7 @@ impl Supervisor {
         event: impl FnOnce(ServiceId) -> Event,
     ) -> Option<Reply> {
         let Some(service) = self.state.find(name) else {
-            return Some(unknown(name));
+            return Some(self.unknown(name));
         };
         self.drive(event(service));
         None
@@ -334,7 +380,7 @@ impl Supervisor {
     /// What follows is the process's own doing: if it ends, that is an exit like any other.
     fn signal(&mut self, service: &str, signal: i32) -> Reply {
         let Some(id) = self.state.find(service) else {
-            return unknown(service);
+            return self.unknown(service);
         };
         if !SIGNALS.iter().any(|(_, number)| *number == signal) {
             return refused(format!("signal {signal} is none that a service is sent"));
@@ -349,7 +395,7 @@ impl Supervisor {
     fn logs(&self, service: &str, lines: u32) -> Reply {
         let found = self.state.find(service);
         match found.and_then(|id| self.host.captures.get(id.0)) {
-            None => unknown(service),
+            None => self.unknown(service),
             Some(capture) => Reply::Logs {
                 lines: capture.last(lines.min(MAX_LINES) as usize),
             },
@@ -401,10 +447,6 @@ fn done(outcome: Result<(), String>) -> Reply {
         Ok(()) => Reply::Done,
         Err(reason) => Reply::Refused { reason },
     }
-}
-
-fn unknown(service: &str) -> Reply {
-    refused(format!("no service is called `{service}`"))
 }
 
 const fn refused(reason: String) -> Reply {

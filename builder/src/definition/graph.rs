@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bedplate_contract::service::Kind;
+
 use super::{
     Service, name,
     problem::{Problem, Problems},
@@ -113,6 +115,12 @@ fn resolve(name: &At<String>, drafts: &[Draft], problems: &Problems) -> Vec<usiz
         let title = format!("unknown service `{}`", name.value);
         let problem = Problem::error(title).at(&name.place, "no such service");
         problems.add(problem.help(name::suggestion(&name.value, &known)));
+    }
+    let waits = |&index: &usize| drafts[index].service.kind == Kind::Scheduled;
+    if found.iter().any(waits) {
+        let title = format!("nothing can wait for `{}`", name.value);
+        let problem = Problem::error(title).at(&name.place, "a scheduled service is never ready");
+        problems.add(problem.help("let both require what they need"));
     }
     found
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use bedplate_contract::{appliance::Secret, reference};
+use bedplate_contract::{appliance::Secret, reference, service::Kind};
 
 use super::{
     Service,
@@ -27,7 +27,14 @@ pub(super) struct LeftOut {
 ///
 /// Whoever is essential and requires one of them is a problem: it could never become ready.
 pub(super) fn out(drafts: Vec<Draft>, problems: &Problems) -> (Vec<Draft>, LeftOut) {
-    let (gone, kept): (Vec<_>, Vec<_>) = drafts.into_iter().partition(|draft| draft.left_out);
+    let (mut gone, kept): (Vec<_>, Vec<_>) = drafts.into_iter().partition(|draft| draft.left_out);
+    // A run that needs what is gone could only fail at each of its times.
+    let fails = |draft: &Draft| {
+        let scheduled = draft.service.kind == Kind::Scheduled;
+        scheduled && draft.requires.iter().any(|name| is_of(name, &gone))
+    };
+    let (failing, kept): (Vec<_>, Vec<_>) = kept.into_iter().partition(fails);
+    gone.extend(failing);
     let kept: Vec<_> = kept
         .into_iter()
         .map(|draft| without(draft, &gone, problems))
@@ -57,11 +64,7 @@ fn secrets(service: &Service) -> impl Iterator<Item = &str> {
 
 /// `draft` without what it says of services that are gone.
 fn without(mut draft: Draft, gone: &[Draft], problems: &Problems) -> Draft {
-    let is_gone = |name: &At<String>| {
-        let named =
-            |other: &Draft| other.service.name == name.value || other.template == name.value;
-        gone.iter().any(named)
-    };
+    let is_gone = |name: &At<String>| is_of(name, gone);
     if draft.service.essential {
         for name in draft.requires.iter().filter(|name| is_gone(name)) {
             problems.add(missed(&draft, name));
@@ -70,6 +73,12 @@ fn without(mut draft: Draft, gone: &[Draft], problems: &Problems) -> Draft {
     draft.requires.retain(|name| !is_gone(name));
     draft.after.retain(|name| !is_gone(name));
     draft
+}
+
+/// Whether `name` is one of `drafts`, or the template of one.
+fn is_of(name: &At<String>, drafts: &[Draft]) -> bool {
+    let named = |other: &Draft| other.service.name == name.value || other.template == name.value;
+    drafts.iter().any(named)
 }
 
 fn missed(draft: &Draft, name: &At<String>) -> Problem {

@@ -6,8 +6,10 @@
 //! network and no clock.
 
 mod account;
+mod backup;
 mod config;
 mod content;
+mod cron;
 mod decode;
 mod environment;
 mod firewall;
@@ -193,7 +195,9 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         secrets: &secrets,
         images: &images,
     };
-    let drafts = service::read(root, &known);
+    let (backups, workers): (Vec<_>, Vec<_>) = backup::read(root, &known).into_iter().unzip();
+    let drafts = service::read(root, &known).into_iter().chain(workers);
+    let drafts: Vec<_> = drafts.collect();
     // A port or a file is a left-out service's all the same.
     port::check(&drafts, root.problems());
     config::check(&drafts, root.problems());
@@ -210,6 +214,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         files: content::read_files(root, &known),
         trees: content::read_trees(root, &known),
         directories: content::read_directories(root, &known),
+        backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,
         firewall,
         gate: image::read_gate(root),

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use bedplate_contract::{
+    Cron,
     appliance::{Gate, Log, Network, Requirement, Secret},
+    backup::Backup,
     service::{ConfigFile, Kind, Limits, Probe, Restart, Stop, Wait},
 };
 
@@ -38,6 +40,8 @@ pub struct Definition {
     pub secrets: Vec<Secret>,
     /// `[[service]]`, instances expanded, sorted so that each stands after what it requires.
     pub services: Vec<Service>,
+    /// `[[backup]]`; the work of each is done by a service `backup-<name>`.
+    pub backups: Vec<Backup>,
     /// `[firewall]`; absent: nothing is filtered.
     pub firewall: Option<Firewall>,
     /// `[gate]`.
@@ -292,8 +296,10 @@ pub struct Deny {
 pub struct Service {
     /// Name; `template@instance` for an instance.
     pub name: String,
-    /// Daemon or oneshot.
+    /// Daemon, oneshot or scheduled.
     pub kind: Kind,
+    /// When a scheduled one runs.
+    pub schedule: Option<Cron>,
     /// Program and arguments; empty when the configuration of its image has them.
     pub run: Vec<String>,
     /// Name of the image in whose root it runs.

@@ -12,6 +12,7 @@ use super::{
     account::Accounts,
     config,
     content::Sources,
+    cron,
     decode::Table,
     environment,
     instance::{self, Instance},
@@ -19,6 +20,7 @@ use super::{
     probe::{self, Purpose},
     problem::Problem,
     source::{At, Place},
+    template::Scope,
     unit, wait,
 };
 
@@ -69,7 +71,6 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     let template = table.required("name", name::service).value;
     let (mut probed, mut awaited) = (Vec::new(), Vec::new());
     let listens = port::read(table);
-    let runtime_directories = read_runtime_directories(table);
     let kind = read_kind(table);
     let oci = known.images.find(table, "oci").map(|image| image.value);
     let service = Service {
@@ -78,34 +79,25 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
             None => template.clone(),
         },
         kind,
+        schedule: cron::read(table),
         run: read_run(table),
         mounts: read_mounts(table, known),
-        user: read_user(table, known.accounts),
-        groups: read_groups(table, known.accounts),
-        environment: read_environment(table, instance.environment, known.sources),
-        secret_environment: read_secret_environment(table, known.secrets),
-        secrets: read_secrets(table, known.secrets),
-        working_directory: read_working_directory(table),
-        config: config::read(table, &runtime_directories, (known, &instance.scope)),
-        runtime_directories,
-        private_tmp_bytes: read_private_tmp(table),
         wait: wait::read(table, &mut awaited),
         ports: listens.iter().map(|port| port.value).collect(),
-        requires: Vec::new(),
-        after: Vec::new(),
-        essential: read_essential(table, instance.essential),
+        essential: read_essential(table, kind, instance.essential),
         restart: read_restart(table, kind),
         startup: probe::read(table, Purpose::Startup, &mut probed),
         ready: probe::read(table, Purpose::Ready, &mut probed),
         live: probe::read(table, Purpose::Live, &mut probed),
-        limits: table
-            .table("limits")
-            .map(|t| t.decode(read_limits))
-            .unwrap_or_default(),
-        stop: read_stop(table),
         oci,
+        ..read_process(table, (known, &instance.scope))
+    };
+    let service = Service {
+        environment: over(service.environment, instance.environment),
+        ..service
     };
     check_probes(table, &service);
+    check_schedule(table, &service);
     Draft {
         template,
         requires: [table.strings("requires"), instance.requires].concat(),
@@ -122,8 +114,57 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     }
 }
 
+/// What any process is told, whatever makes it run: an unnamed daemon without a program.
+pub(super) fn read_process(table: &Table<'_>, (known, scope): (&Known<'_>, &Scope)) -> Service {
+    let runtime_directories = read_runtime_directories(table);
+    Service {
+        name: String::new(),
+        kind: Kind::Daemon,
+        schedule: None,
+        run: Vec::new(),
+        oci: None,
+        mounts: Vec::new(),
+        user: read_user(table, known.accounts),
+        groups: read_groups(table, known.accounts),
+        environment: read_environment(table, known.sources),
+        secret_environment: read_secret_environment(table, known.secrets),
+        secrets: read_secrets(table, known.secrets),
+        working_directory: read_working_directory(table),
+        config: config::read(table, &runtime_directories, (known, scope)),
+        runtime_directories,
+        private_tmp_bytes: read_private_tmp(table),
+        wait: Vec::new(),
+        ports: Vec::new(),
+        requires: Vec::new(),
+        after: Vec::new(),
+        essential: false,
+        restart: restart_defaults(RestartWhen::Always),
+        startup: None,
+        ready: None,
+        live: None,
+        limits: table
+            .table("limits")
+            .map(|t| t.decode(read_limits))
+            .unwrap_or_default(),
+        stop: read_stop(table),
+    }
+}
+
+/// `base` with the variables of `instance` laid over it.
+fn over(
+    mut base: BTreeMap<String, String>,
+    instance: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    base.extend(instance);
+    base
+}
+
 fn read_kind(table: &Table<'_>) -> Kind {
-    let kinds = [("daemon", Kind::Daemon), ("oneshot", Kind::Oneshot)];
+    let kinds = [
+        ("daemon", Kind::Daemon),
+        ("oneshot", Kind::Oneshot),
+        ("scheduled", Kind::Scheduled),
+    ];
     table.choice("kind", &kinds).unwrap_or(Kind::Daemon)
 }
 
@@ -167,14 +208,9 @@ fn read_groups(table: &Table<'_>, accounts: &Accounts) -> Vec<String> {
     groups.into_iter().map(|group| group.value).collect()
 }
 
-fn read_environment(
-    table: &Table<'_>,
-    over: BTreeMap<String, String>,
-    sources: &Sources<'_>,
-) -> BTreeMap<String, String> {
+fn read_environment(table: &Table<'_>, sources: &Sources<'_>) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     environment::read(table, sources, &mut environment);
-    environment.extend(over);
     environment
 }
 
@@ -250,22 +286,61 @@ fn read_private_tmp(table: &Table<'_>) -> Option<u64> {
     own.then_some(SIZE)
 }
 
-fn read_essential(table: &Table<'_>, over: Option<bool>) -> bool {
+fn read_essential(table: &Table<'_>, kind: Kind, over: Option<bool>) -> bool {
     let own = table.boolean("essential");
-    over.or(own).unwrap_or(true)
+    over.or(own).unwrap_or(kind != Kind::Scheduled)
 }
 
 fn check_probes(table: &Table<'_>, service: &Service) {
     let probed = [&service.startup, &service.ready, &service.live];
-    if service.kind == Kind::Oneshot && probed.iter().any(|probe| probe.is_some()) {
-        table.fail(
+    if probed.iter().all(|probe| probe.is_none()) {
+        return;
+    }
+    match service.kind {
+        Kind::Daemon => {}
+        Kind::Oneshot => table.fail(
             "a probe on a oneshot",
             "a oneshot is ready when it has exited with 0",
-        );
+        ),
+        Kind::Scheduled => table.fail(
+            "a probe on a scheduled service",
+            "a scheduled service is done when it has exited with 0",
+        ),
     }
 }
 
-/// `restart = "always"`, or a table; daemons are always restarted, oneshots when they fail.
+/// The gate cannot wait for a run that may come in a week.
+fn check_schedule(table: &Table<'_>, service: &Service) {
+    match service.kind {
+        Kind::Scheduled if service.essential => table.fail(
+            "an essential scheduled service",
+            "it cannot be ready: the gate would not know what to wait for",
+        ),
+        Kind::Scheduled if service.restart.when == RestartWhen::Always => table.fail(
+            "a scheduled service that is always restarted",
+            "expected `on-failure` or `never`: its next run is at its next time",
+        ),
+        Kind::Daemon | Kind::Oneshot if service.schedule.is_some() => table.fail(
+            "a `schedule` on another kind of service",
+            "expected `kind = \"scheduled\"`",
+        ),
+        _ => {}
+    }
+}
+
+/// Delays of 1, 2, 4, 8 and 16 s: half a minute of trying before the service has failed.
+pub(super) fn restart_defaults(when: RestartWhen) -> Restart {
+    Restart {
+        when,
+        delay_ms: 1_000,
+        max_delay_ms: 30_000,
+        budget: 5,
+        window_ms: 300_000,
+    }
+}
+
+/// `restart = "always"`, or a table; daemons are always restarted, oneshots when they fail, what
+/// is scheduled waits for its next time.
 fn read_restart(table: &Table<'_>, kind: Kind) -> Restart {
     const WHEN: [(&str, RestartWhen); 3] = [
         ("always", RestartWhen::Always),
@@ -275,15 +350,9 @@ fn read_restart(table: &Table<'_>, kind: Kind) -> Restart {
     let default = match kind {
         Kind::Daemon => RestartWhen::Always,
         Kind::Oneshot => RestartWhen::OnFailure,
+        Kind::Scheduled => RestartWhen::Never,
     };
-    // Delays of 1, 2, 4, 8 and 16 s: half a minute of trying before the service has failed.
-    let restart = |when| Restart {
-        when,
-        delay_ms: 1_000,
-        max_delay_ms: 30_000,
-        budget: 5,
-        window_ms: 300_000,
-    };
+    let restart = restart_defaults;
     if table.is_string("restart") {
         return restart(table.choice("restart", &WHEN).unwrap_or(default));
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bedplate_contract::{
     appliance::{Enforce, Promise, Requirement},
+    backup::Backup,
     service::{Check, Kind},
 };
 
@@ -50,6 +51,7 @@ impl fmt::Display for Summary<'_> {
             "secrets",
             self.0.secrets.iter().map(|secret| secret.name.as_str()),
         )?;
+        line(f, "backups", self.0.backups.iter().map(backup))?;
         line(f, "upgrades", trust(&self.0.update).into_iter())?;
         for service in &self.0.services {
             writeln!(f, "  {:<10} {}", "service", describe(service))?;
@@ -103,19 +105,35 @@ fn promise(requirement: &Requirement) -> String {
 
 fn describe(service: &Service) -> String {
     let mut words = vec![service.name.clone()];
-    words.extend((service.kind == Kind::Oneshot).then(|| "oneshot".to_owned()));
-    words.extend(
-        service
-            .oci
-            .as_ref()
-            .map(|image| format!("of image {image}")),
-    );
-    words.extend((!service.essential).then(|| "optional".to_owned()));
+    words.extend(kind(service));
     words.extend(service.ready.as_ref().map(|probe| check(&probe.check)));
     if !service.requires.is_empty() {
         words.push(format!("requires {}", service.requires.join(" ")));
     }
     words.join(", ")
+}
+
+/// How it runs, where that is not what services usually do.
+fn kind(service: &Service) -> Vec<String> {
+    let kind = match (service.kind, &service.schedule) {
+        (Kind::Daemon, _) => None,
+        (Kind::Oneshot, _) => Some("oneshot".to_owned()),
+        (Kind::Scheduled, Some(cron)) => Some(format!("at `{cron}`")),
+        (Kind::Scheduled, None) => Some("on demand".to_owned()),
+    };
+    let image = service.oci.as_ref();
+    let image = image.map(|image| format!("of image {image}"));
+    let optional = !service.essential && service.kind != Kind::Scheduled;
+    let optional = optional.then(|| "optional".to_owned());
+    [kind, image, optional].into_iter().flatten().collect()
+}
+
+fn backup(backup: &Backup) -> String {
+    let kept = match backup.keep_seconds / 3600 {
+        hours if hours % 24 == 0 => format!("{} d", hours / 24),
+        hours => format!("{hours} h"),
+    };
+    format!("{} in {}, kept {kept}", backup.name, backup.directory)
 }
 
 fn check(check: &Check) -> String {

@@ -11,6 +11,15 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
     scaled(text, &UNITS).ok_or_else(|| "expected a duration such as `500ms`, `10s` or `2m`".into())
 }
 
+/// Seconds of `12h`, `7d`, `4w`.
+///
+/// # Errors
+/// Anything else, zero excepted, and overflow.
+pub(super) fn age_seconds(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 3] = [("h", 3_600), ("d", 86_400), ("w", 604_800)];
+    scaled(text, &UNITS).ok_or_else(|| "expected an age such as `12h`, `7d` or `4w`".into())
+}
+
 /// Bytes of `64KiB`, `512MiB`, `2GiB`, `1TiB` (powers of 1024) or `16GB`, `1TB` (powers of 1000).
 ///
 /// # Errors
@@ -91,6 +100,9 @@ mod tests {
         for (text, expected) in [("500ms", 500), ("0s", 0), ("10s", 10_000), ("2m", 120_000)] {
             assert_eq!(duration_ms(text), Ok(expected), "{text}");
         }
+        for (text, expected) in [("12h", 43_200), ("7d", 604_800), ("4w", 2_419_200)] {
+            assert_eq!(age_seconds(text), Ok(expected), "{text}");
+        }
         assert_eq!(size_bytes("2GiB"), Ok(2 << 30));
         assert_eq!(size_bytes("16GB"), Ok(16_000_000_000));
         assert_eq!(size_mib("512MiB"), Ok(512));
@@ -114,6 +126,9 @@ mod tests {
             "99999999999999999999s",
         ] {
             assert!(duration_ms(text).is_err(), "{text}");
+        }
+        for text in ["", "7", "7 d", "1m", "1y", "99999999999999999w"] {
+            assert!(age_seconds(text).is_err(), "{text}");
         }
         for text in ["", "10", "10G", "10gib", "16777216TiB"] {
             assert!(size_bytes(text).is_err(), "{text}");

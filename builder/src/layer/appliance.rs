@@ -33,6 +33,7 @@ pub(super) fn appliance(
         volumes: volumes.collect::<Result<_, _>>()?,
         secrets: definition.secrets.clone(),
         services: services.collect::<Result<_, _>>()?,
+        backups: definition.backups.clone(),
         gate: definition.gate.clone(),
         log: definition.log.clone(),
         watchdog_ms: definition.watchdog_ms,
@@ -60,6 +61,7 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
     Ok(service::Service {
         name: service.name,
         kind: service.kind,
+        schedule: service.schedule,
         run: service.run,
         uid: owner.uid,
         gid: owner.gid,

@@ -109,6 +109,8 @@ pub(super) fn appliance(definition: &Definition) -> Vec<Input> {
     let services = definition.services.iter();
     inputs.extend(services.map(|service| value(format!("service {}", service.name), service)));
     inputs.push(firewall(definition));
+    let backups = definition.backups.iter();
+    inputs.extend(backups.map(|backup| value(format!("backup {}", backup.name), backup)));
     inputs.push(value("gate", &definition.gate));
     inputs.push(value("network", &definition.network));
     inputs.push(value("log", &definition.log));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{SchemaVersion, service::Service};
+use crate::{SchemaVersion, backup::Backup, service::Service};
 
 /// An appliance, resolved and validated at build time.
 ///
@@ -41,6 +41,9 @@ pub struct Appliance {
     pub secrets: Vec<Secret>,
     /// Services, sorted so that each stands after what it requires.
     pub services: Vec<Service>,
+    /// What is archived, each by a scheduled service of `services`.
+    #[serde(default)]
+    pub backups: Vec<Backup>,
     /// What must hold before the boot is blessed.
     pub gate: Gate,
     /// Rotation of captured output.

@@ -5,10 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, meta::Quarantined};
+use crate::{Cron, Digest, backup::BackupStep, meta::Quarantined, utc::Time};
 
 /// Longest request line in bytes; a longer one is refused and the connection closed.
 pub const MAX_REQUEST: usize = 4096;
+
+/// Most lines of a [`Reply::Ran`].
+pub const RAN_LINES: u32 = 20;
 
 /// What is asked of PID 1.
 ///
@@ -49,6 +52,21 @@ pub enum Request {
         service: String,
         /// Number, one of [`crate::service::SIGNALS`].
         signal: i32,
+    },
+    /// Runs a scheduled service or a oneshot now; answered by [`Reply::Ran`] when it has ended, or
+    /// refused: there is none, it runs already, or something it requires is not ready.
+    Run {
+        /// Service name.
+        service: String,
+    },
+    /// Runs one step of a backup; answered as [`Request::Run`].
+    Backup {
+        /// Backup name.
+        backup: String,
+        /// What is done.
+        step: BackupStep,
+        /// Name of the archive that is verified or restored; absent: the newest.
+        archive: Option<String>,
     },
     /// Stops everything in order and powers off.
     Poweroff,
@@ -102,6 +120,15 @@ pub enum Reply {
     /// To [`Request::Logs`].
     Logs {
         /// Oldest first.
+        lines: Vec<String>,
+    },
+    /// To [`Request::Run`] and [`Request::Backup`]: it has ended.
+    Ran {
+        /// Whether it did what it was to do.
+        good: bool,
+        /// How it ended, in words.
+        result: String,
+        /// The last lines that it printed, oldest first; at most [`RAN_LINES`].
         lines: Vec<String>,
     },
     /// The request was taken.
@@ -201,7 +228,8 @@ pub struct ServiceStatus {
     /// Name.
     pub name: String,
     /// State in words of section 1: `waiting`, `starting`, `ready`, `unready`, `backoff`, `done`,
-    /// `failed`, `stopping`, `stopped`.
+    /// `failed`, `stopping`, `stopped`; a scheduled one is `scheduled`, `waiting`, `running`, `backoff`,
+    /// `stopping`, `stopped`, or `failed` for good: its process cannot be killed.
     pub state: String,
     /// Whether the gate waits for it.
     pub essential: bool,
@@ -211,6 +239,33 @@ pub struct ServiceStatus {
     pub restarts: u32,
     /// Why it is not ready, when it is not.
     pub because: Option<String>,
+    /// Times and last result of a scheduled service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
+}
+
+/// A scheduled service as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleStatus {
+    /// When it runs; absent: only on demand.
+    pub cron: Option<Cron>,
+    /// When it runs next, by the wall clock.
+    pub next: Option<Time>,
+    /// How it ran last since boot.
+    pub last: Option<LastRun>,
+}
+
+/// How a scheduled service ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// When it ended, by the wall clock as it was then.
+    pub ended: Option<Time>,
+    /// Milliseconds that its process ran.
+    pub ms: u64,
+    /// Whether it did what it was to do.
+    pub good: bool,
+    /// How it ended, in words.
+    pub result: String,
 }
 
 /// How long one phase took.
@@ -279,6 +334,18 @@ mod tests {
                 Request::Signal {
                     service: service(),
                     signal: 1,
+                },
+            ),
+            (
+                r#"{"request":"run","service":"nginx"}"#,
+                Request::Run { service: service() },
+            ),
+            (
+                r#"{"request":"backup","backup":"nginx","step":"verify","archive":null}"#,
+                Request::Backup {
+                    backup: service(),
+                    step: BackupStep::Verify,
+                    archive: None,
                 },
             ),
             (r#"{"request":"poweroff"}"#, Request::Poweroff),

@@ -43,6 +43,8 @@ pub mod name {
     pub const SERVICE_WAITING: &str = "service.waiting";
     /// A service ran out of restarts: `name`, `reason`.
     pub const SERVICE_FAILED: &str = "service.failed";
+    /// The time of a scheduled service came while it could not run again: `name`, `because`.
+    pub const SCHEDULE_SKIPPED: &str = "schedule.skipped";
     /// The gate passed: `ms` since PID 1 started.
     pub const GATE_PASSED: &str = "gate.passed";
     /// The gate failed: `reason`, `services`.

@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod backup;
 pub mod bundle;
 pub mod cmdline;
 pub mod control;
+pub mod cron;
 pub mod digest;
 pub mod entry;
 pub mod event;
@@ -26,12 +28,14 @@ pub mod service;
 pub mod signature;
 #[cfg(feature = "trust")]
 pub mod trust;
+pub mod utc;
 pub mod verity;
 #[cfg(feature = "trust")]
 pub mod version;
 
 pub use appliance::Appliance;
 pub use bundle::BundleManifest;
+pub use cron::Cron;
 pub use digest::Digest;
 pub use entry::EntryName;
 pub use schema::SchemaVersion;

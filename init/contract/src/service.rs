@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::reference;
+use crate::{Cron, reference};
 
 /// One process that `init` starts, probes and restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Service {
     pub name: String,
     /// How its exit is read.
     pub kind: Kind,
+    /// When a scheduled service runs (UTC); absent: only on demand. Other kinds have none.
+    #[serde(default)]
+    pub schedule: Option<Cron>,
     /// Absolute program, then arguments; never a shell string.
     pub run: Vec<String>,
     /// Numeric user.
@@ -113,6 +116,8 @@ pub enum Kind {
     Daemon,
     /// Runs once per boot; exit 0 is done, which counts as ready.
     Oneshot,
+    /// Runs at its times and on demand, never twice at once; exit 0 is done. Nothing waits for it.
+    Scheduled,
 }
 
 /// When and how fast a service is started again.

@@ -5,6 +5,7 @@
 //! costs nothing but its own connection. What a request means is not decided here.
 
 mod client;
+pub mod names;
 mod port;
 
 use std::{

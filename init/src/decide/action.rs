@@ -17,6 +17,8 @@ pub enum Action {
         service: ServiceId,
         /// Number of this run, counted from 1.
         run: u32,
+        /// Added to the program's arguments.
+        arguments: Vec<String>,
     },
     /// Send a signal to the process.
     Signal {
@@ -63,6 +65,19 @@ pub enum Action {
     Upgrade(Order),
     /// Kill the upgrade; answered by `UpgradeEnded`.
     KillUpgrade,
+    /// Look at the wall clock; answered by `Clock`.
+    ReadClock,
+    /// Answer an operator whose run has ended, with its last lines.
+    Ran {
+        /// What ran.
+        service: ServiceId,
+        /// Who waits.
+        client: u64,
+        /// Whether it did what it was to do.
+        good: bool,
+        /// How it ended, in words.
+        result: String,
+    },
     /// Answer an operator.
     Reply {
         /// Who waits.

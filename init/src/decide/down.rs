@@ -30,11 +30,12 @@ impl State {
         self.down = Some(Down::Stopping(how));
         turn.ending = true;
         self.bless_again = None;
+        self.clock.stop();
         self.hurry_upgrade(turn);
         turn.emit(turn.line(name::SHUTDOWN).with("how", how));
         for unit in &mut self.units {
             if matches!(unit.phase, Phase::Waiting | Phase::Backoff(_)) {
-                unit.phase = Phase::Stopped;
+                unit.retire(turn);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use bedplate_contract::{Digest, EntryName, control::UpgradeStep, meta::Outcome};
 
-use super::{ProbeKind, ServiceId};
+use super::{ProbeKind, ServiceId, Work};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,17 @@ pub enum Event {
         /// Who waits for the answer.
         client: u64,
     },
+    /// An operator asks for a scheduled service or a oneshot to run now.
+    Run {
+        /// Which.
+        service: ServiceId,
+        /// What it is given.
+        work: Work,
+        /// Who waits for its end.
+        client: u64,
+    },
+    /// What the wall clock shows, in milliseconds since the start of 1970.
+    Clock(u64),
     /// An operator asks for the other version.
     Rollback {
         /// Who waits for the answer.

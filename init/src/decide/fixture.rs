@@ -13,6 +13,7 @@ pub(crate) fn service(name: &str) -> Service {
     Service {
         name: name.to_owned(),
         kind: Kind::Daemon,
+        schedule: None,
         run: vec!["/bin/true".to_owned()],
         uid: 1000,
         gid: 1000,
@@ -80,6 +81,7 @@ pub(crate) fn appliance(services: Vec<Service>) -> Appliance {
         volumes: Vec::new(),
         secrets: Vec::new(),
         services,
+        backups: Vec::new(),
         gate: Gate {
             deadline_ms: 60_000,
             stable_for_ms: 5000,

@@ -1,10 +1,12 @@
 //! When a boot is good, and what follows when it is not (DESIGN 6).
 
-use bedplate_contract::{control::BootState, event::name, meta::Outcome};
+use bedplate_contract::{control::BootState, event::name, meta::Outcome, service::Kind};
 
 use super::{
     Action, Entry, Fallback, How, State, Subject, TransitionError, Turn, Verdict,
-    rollback::Leaving, service::Phase, status,
+    rollback::Leaving,
+    service::{Phase, Unit},
+    status,
 };
 
 /// Milliseconds after which a failed blessing is tried again.
@@ -78,7 +80,7 @@ impl State {
 
     fn all_essential_good(&self) -> bool {
         let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
-        essential.all(super::service::Unit::is_good)
+        essential.all(Unit::is_good)
     }
 
     /// What makes it pointless to wait for the deadline.
@@ -253,13 +255,15 @@ impl State {
     /// The verdict on this boot; a version on trial that fails is quarantined, a blessed one never.
     pub(super) fn verdict(&self, outcome: Outcome, reason: Option<&str>) -> Verdict {
         let units = self.units.iter();
-        let bad = units.filter(|unit| !unit.is_good() && unit.phase != Phase::Stopped);
+        let counts =
+            |unit: &&Unit| unit.phase != Phase::Stopped && unit.spec.kind != Kind::Scheduled;
+        let bad = units.filter(|unit| !unit.is_good()).filter(counts);
         let failed = matches!(outcome, Outcome::GateFailed | Outcome::Degraded);
         Verdict {
             subject: Subject::Own,
             outcome,
             reason: reason.map(str::to_owned),
-            services: bad.map(super::service::Unit::status).collect(),
+            services: bad.map(Unit::status).collect(),
             quarantine: failed && self.facts.entry == Entry::Trial,
         }
     }

@@ -13,7 +13,7 @@ impl Unit {
     /// Asks for the checks that are due.
     pub(super) fn begin_checks(&mut self, turn: &mut Turn) {
         let Some(run) = &mut self.run else { return };
-        if self.spec.kind == Kind::Oneshot {
+        if self.spec.kind != Kind::Daemon {
             return;
         }
         for probe in ProbeKind::ALL {

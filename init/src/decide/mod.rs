@@ -12,9 +12,11 @@ mod event;
 pub(crate) mod fixture;
 mod gate;
 mod health;
+mod job;
 mod operator;
 mod probe;
 mod rollback;
+mod schedule;
 mod service;
 mod status;
 mod stop;
@@ -29,11 +31,13 @@ use bedplate_contract::{Appliance, control::BootState, event as line};
 
 pub use action::{Action, Subject, Verdict};
 pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How, Order, Other};
+pub use job::Work;
 pub use probe::ProbeKind;
 
 use down::Down;
 use gate::Gate;
 use rollback::Leaving;
+use schedule::Clock;
 use service::Unit;
 use upgrade::Upgrade;
 
@@ -70,11 +74,15 @@ pub struct State {
     leaving: Option<Leaving>,
     /// The upgrade that runs.
     upgrade: Option<Upgrade>,
+    /// The wall clock.
+    clock: Clock,
 }
 
 /// One step of the core: its time, and the actions so far.
 struct Turn {
     now: u64,
+    /// What the wall clock shows, when it is known.
+    wall_ms: Option<u64>,
     /// Where jitter comes from.
     seed: u64,
     /// Whether the machine goes down, so that nothing is started again.
@@ -104,6 +112,7 @@ impl Turn {
 pub fn decide(state: &mut State, now: u64, event: Event) -> Result<Vec<Action>, TransitionError> {
     let mut turn = Turn {
         now,
+        wall_ms: state.clock.wall_ms(now),
         seed: state.seed,
         ending: state.down.is_some(),
         actions: Vec::new(),
@@ -132,6 +141,7 @@ impl State {
             bless_again: None,
             leaving: None,
             upgrade: None,
+            clock: Clock::default(),
         }
     }
 
@@ -157,7 +167,7 @@ impl State {
         let gate = self.gate_deadline();
         let upgrade = self.upgrade.as_ref().and_then(Upgrade::deadline);
         let all = units.chain(gate).chain(self.bless_again);
-        all.chain(upgrade).min()
+        all.chain(upgrade).chain(self.clock.deadline()).min()
     }
 
     fn apply(&mut self, event: Event, turn: &mut Turn) -> Result<(), TransitionError> {
@@ -184,6 +194,12 @@ impl State {
             Event::Restart { service, client } => self.restart(service, client, turn)?,
             Event::Stop { service, client } => self.stop(service, client, turn)?,
             Event::Start { service, client } => self.start(service, client, turn)?,
+            Event::Run {
+                service,
+                work,
+                client,
+            } => self.run_now(service, (work, client), turn)?,
+            Event::Clock(wall_ms) => self.clock_read(wall_ms, turn),
             Event::Rollback { client } => self.roll_back(client, turn),
             Event::Upgrade { order, client } => self.begin_upgrade(order, client, turn),
             Event::UpgradeEnded(outcome) => self.upgrade_ended(outcome, turn)?,
@@ -213,6 +229,7 @@ impl State {
         self.facts = facts;
         self.boot = BootState::Gating;
         self.note_crash(turn);
+        self.begin_schedules(turn);
         Ok(())
     }
 
@@ -228,7 +245,10 @@ impl State {
             _ if self.leaving.is_some() => {}
             BootState::Starting => {}
             BootState::Stopping => self.step_down(turn),
-            BootState::Gating | BootState::Healthy | BootState::Degraded => self.step_waiting(turn),
+            BootState::Gating | BootState::Healthy | BootState::Degraded => {
+                self.step_holds(turn);
+                self.step_waiting(turn);
+            }
         }
     }
 
@@ -238,5 +258,6 @@ impl State {
         }
         self.bless_late(turn);
         self.press_upgrade(turn);
+        self.look_at_clock(turn);
     }
 }

@@ -1,6 +1,9 @@
 //! What an operator asks of one service: restart, stop, start.
 
-use bedplate_contract::control::{BootState, Reply};
+use bedplate_contract::{
+    control::{BootState, Reply},
+    service::Kind,
+};
 
 use super::{
     Action, ServiceId, State, TransitionError, Turn, down::refuse, service::Phase, stop::Then,
@@ -18,6 +21,9 @@ impl State {
         let unit = self.unit(id)?;
         let reply = match (refused, &unit.phase) {
             (Some(reason), _) => refuse(reason),
+            (None, _) if unit.spec.kind == Kind::Scheduled => {
+                refuse("it is scheduled: run it instead")
+            }
             (None, Phase::Waiting) => refuse(unit.because.as_deref().unwrap_or("it is waiting")),
             (None, Phase::Stopping(_)) => refuse("it is stopping"),
             (None, _) if unit.run.is_some() => {
@@ -33,7 +39,8 @@ impl State {
         Ok(())
     }
 
-    const fn cannot_turn(&self) -> Option<&'static str> {
+    /// Why no service is turned on or off.
+    pub(super) const fn cannot_turn(&self) -> Option<&'static str> {
         match self.boot {
             BootState::Starting => Some("the services are not started yet"),
             BootState::Stopping => Some("the machine goes down"),
@@ -64,7 +71,7 @@ impl State {
                 Reply::Done
             }
             (None, _) => {
-                unit.phase = Phase::Stopped;
+                unit.retire(turn);
                 Reply::Done
             }
         };
@@ -72,7 +79,8 @@ impl State {
         Ok(())
     }
 
-    /// Starts a service that is not running for an operator, with a full budget.
+    /// Starts a service that is not running for an operator, with a full budget; one that is scheduled
+    /// waits for its next time again.
     pub(super) fn start(
         &mut self,
         id: ServiceId,
@@ -83,6 +91,13 @@ impl State {
         let unit = self.unit(id)?;
         let reply = match (refused, &unit.phase) {
             (Some(reason), _) => refuse(reason),
+            (None, Phase::Stopped) if unit.spec.kind == Kind::Scheduled => {
+                unit.phase = Phase::Scheduled;
+                Reply::Done
+            }
+            (None, Phase::Failed | Phase::Backoff(_)) if unit.spec.kind == Kind::Scheduled => {
+                refuse("it is scheduled: run it instead")
+            }
             (None, Phase::Stopped | Phase::Failed | Phase::Done | Phase::Backoff(_)) => {
                 unit.renew();
                 Reply::Done

@@ -1,6 +1,7 @@
 //! The life of one service: start, exit, restart.
 
 use bedplate_contract::{
+    control::LastRun,
     event::name,
     service::{Kind, RestartWhen, Service},
 };
@@ -8,6 +9,7 @@ use bedplate_contract::{
 use super::{
     Action, Exit, ServiceId, TransitionError, Turn,
     backoff::{Backoff, Exhaustion},
+    job::Job,
     probe::Probes,
     stop::{Stopping, Then},
     waiting::Blocker,
@@ -28,6 +30,14 @@ pub(super) struct Unit {
     pub because: Option<String>,
     /// What it waits for, as last told.
     pub blocker: Option<Blocker>,
+    /// When a scheduled one is due, in seconds since the start of 1970.
+    pub next: Option<u64>,
+    /// How a scheduled one ran last.
+    pub last: Option<LastRun>,
+    /// Milliseconds that the last process ran.
+    pub ran: u64,
+    /// The run that an operator asked for.
+    pub job: Option<Job>,
 }
 
 /// Where a service stands.
@@ -43,6 +53,8 @@ pub(super) enum Phase {
     Unready,
     /// It ended and is started again at this time.
     Backoff(u64),
+    /// What is scheduled waits for its time, however its last run ended.
+    Scheduled,
     /// A oneshot that ended well.
     Done,
     /// It ended and is not started again.
@@ -66,19 +78,26 @@ impl Unit {
     pub fn new(id: ServiceId, spec: Service) -> Self {
         Self {
             id,
+            phase: match spec.kind {
+                Kind::Daemon | Kind::Oneshot => Phase::Waiting,
+                Kind::Scheduled => Phase::Scheduled,
+            },
             spec,
-            phase: Phase::Waiting,
             run: None,
             starts: 0,
             backoff: Backoff::default(),
             because: None,
             blocker: None,
+            next: None,
+            last: None,
+            ran: 0,
+            job: None,
         }
     }
 
     /// Whether dependants may start and the gate counts it.
     pub const fn is_good(&self) -> bool {
-        matches!(self.phase, Phase::Ready | Phase::Done)
+        matches!(self.phase, Phase::Ready | Phase::Done | Phase::Scheduled)
     }
 
     /// Whether a process runs or is being made.
@@ -114,6 +133,11 @@ impl Unit {
         turn.act(Action::Start {
             service: self.id,
             run: self.starts,
+            arguments: self
+                .job
+                .as_ref()
+                .map(|job| job.work.arguments.clone())
+                .unwrap_or_default(),
         });
     }
 
@@ -148,22 +172,44 @@ impl Unit {
         let line = turn.line(name::SERVICE_EXITED);
         turn.emit(line.with("name", &self.spec.name).with("status", exit));
         let ran = turn.now.saturating_sub(run.since);
+        self.ran = ran;
         match &self.phase {
             Phase::Stopping(stopping) => {
                 let then = stopping.then.clone();
                 self.stopped(then, ran, turn);
             }
-            _ if self.spec.kind == Kind::Oneshot && exit.is_clean() => self.phase = Phase::Done,
+            _ if self.spec.kind != Kind::Daemon && exit.is_clean() => self.finish(exit, turn),
             _ => self.again_or_fail(&Ending::of(exit, ran), turn),
         }
         Ok(())
     }
 
+    /// A run that was to end has ended well.
+    fn finish(&mut self, exit: Exit, turn: &mut Turn) {
+        self.phase = match self.spec.kind {
+            Kind::Scheduled => Phase::Scheduled,
+            Kind::Daemon | Kind::Oneshot => Phase::Done,
+        };
+        self.conclude_run(true, &exit.to_string(), turn);
+    }
+
+    /// It is not started again, unless an operator says so.
+    pub fn retire(&mut self, turn: &mut Turn) {
+        self.phase = Phase::Stopped;
+        self.answer(false, cut_short(turn), turn);
+    }
+
+    /// Its process was ended before it had done what it was to do.
+    fn interrupt(&mut self, turn: &mut Turn) {
+        self.phase = Phase::Stopped;
+        self.conclude_run(false, cut_short(turn), turn);
+    }
+
     /// What follows once a process that was asked to end has ended.
     fn stopped(&mut self, then: Then, ran: u64, turn: &mut Turn) {
         match then {
-            _ if turn.ending => self.phase = Phase::Stopped,
-            Then::Stay => self.phase = Phase::Stopped,
+            _ if turn.ending => self.interrupt(turn),
+            Then::Stay => self.interrupt(turn),
             Then::StartAfresh => self.renew(),
             Then::Policy(reason) => self.again_or_fail(&Ending::failure(reason, ran), turn),
         }
@@ -178,9 +224,9 @@ impl Unit {
     fn again_or_fail(&mut self, ending: &Ending, turn: &mut Turn) {
         self.because = Some(ending.reason.clone());
         if turn.ending {
-            self.phase = Phase::Stopped;
+            self.interrupt(turn);
         } else if !self.is_restarted_after(ending) {
-            self.fail(format!("{}; it is not restarted", ending.reason), turn);
+            self.fail(self.not_restarted(&ending.reason), turn);
         } else if let Some(delay) = self
             .backoff
             .delay(&self.spec.restart, self.exhaustion(ending, turn))
@@ -189,6 +235,14 @@ impl Unit {
         } else {
             let spent = format!("; {} restarts did not help", self.spec.restart.budget);
             self.fail(format!("{}{spent}", ending.reason), turn);
+        }
+    }
+
+    /// Nobody expects a scheduled service to be restarted.
+    fn not_restarted(&self, reason: &str) -> String {
+        match self.spec.kind {
+            Kind::Scheduled => reason.to_owned(),
+            Kind::Daemon | Kind::Oneshot => format!("{reason}; it is not restarted"),
         }
     }
 
@@ -209,12 +263,16 @@ impl Unit {
         }
     }
 
-    /// Gives the service up.
+    /// Gives the service up, or this run of what is scheduled.
     pub fn fail(&mut self, reason: String, turn: &mut Turn) {
         let line = turn.line(name::SERVICE_FAILED);
         turn.emit(line.with("name", &self.spec.name).with("reason", &reason));
+        self.phase = match self.spec.kind {
+            Kind::Daemon | Kind::Oneshot => Phase::Failed,
+            Kind::Scheduled => Phase::Scheduled,
+        };
+        self.conclude_run(false, &reason, turn);
         self.because = Some(reason);
-        self.phase = Phase::Failed;
     }
 
     fn expect_no_process(&self, what: &str) -> Result<(), TransitionError> {
@@ -228,6 +286,15 @@ impl Unit {
             what: format!("{what} of service `{}`", self.spec.name),
             state: self.word(),
         }
+    }
+}
+
+/// Why a run ends that did not end by itself.
+const fn cut_short(turn: &Turn) -> &'static str {
+    if turn.ending {
+        "the machine goes down"
+    } else {
+        "it was stopped"
     }
 }
 

@@ -1,6 +1,9 @@
 //! The state in the words of the control protocol.
 
-use bedplate_contract::control::{BootState, ServiceStatus};
+use bedplate_contract::{
+    control::{BootState, ServiceStatus},
+    service::Kind,
+};
 
 use super::{
     State,
@@ -19,15 +22,22 @@ impl Unit {
     pub(super) const fn word(&self) -> &'static str {
         match self.phase {
             Phase::Waiting => "waiting",
+            Phase::Starting if self.is_scheduled_run() => "running",
             Phase::Starting => "starting",
             Phase::Ready => "ready",
             Phase::Unready => "unready",
             Phase::Backoff(_) => "backoff",
+            Phase::Scheduled => "scheduled",
             Phase::Done => "done",
             Phase::Failed => "failed",
             Phase::Stopping(_) => "stopping",
             Phase::Stopped => "stopped",
         }
+    }
+
+    /// It has nothing to become ready for.
+    const fn is_scheduled_run(&self) -> bool {
+        matches!(self.spec.kind, Kind::Scheduled) && self.run.is_some()
     }
 
     pub(super) fn status(&self) -> ServiceStatus {
@@ -38,6 +48,7 @@ impl Unit {
             pid: self.run.as_ref().map(|run| run.pid),
             restarts: self.starts.saturating_sub(1),
             because: self.because.clone(),
+            schedule: self.schedule_status(),
         }
     }
 }

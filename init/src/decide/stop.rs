@@ -120,5 +120,7 @@ impl Unit {
     fn give_up(&mut self, turn: &mut Turn) {
         self.run = None;
         self.fail("it cannot be killed".to_owned(), turn);
+        // Whatever its kind: a second process must not meet the first.
+        self.phase = Phase::Failed;
     }
 }

@@ -5,5 +5,6 @@ mod model;
 mod operator;
 mod properties;
 mod scenes;
+mod schedules;
 mod upgrades;
 mod world;

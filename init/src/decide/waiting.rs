@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bedplate_contract::event::name;
+use bedplate_contract::{event::name, service::Kind};
 
 use super::{
     State, Turn,
@@ -38,8 +38,9 @@ impl State {
         }
     }
 
-    fn blocker(&self, unit: &Unit) -> Option<Blocker> {
-        self.missing_secret(unit)
+    pub(super) fn blocker(&self, unit: &Unit) -> Option<Blocker> {
+        self.held(unit)
+            .or_else(|| self.missing_secret(unit))
             .or_else(|| self.not_ready(unit))
             .or_else(|| self.not_started(unit))
     }
@@ -66,7 +67,7 @@ impl State {
     fn not_started(&self, unit: &Unit) -> Option<Blocker> {
         let mut earlier = unit.spec.after.iter().filter_map(|name| self.named(name));
         earlier
-            .find(|other| other.starts == 0 && !self.is_given_up(other))
+            .find(|other| !other.has_been_started() && !self.is_given_up(other))
             .map(|other| Blocker::new(&other.spec.name, Some(other)))
     }
 
@@ -96,7 +97,7 @@ impl State {
 }
 
 impl Blocker {
-    fn new(name: &str, unit: Option<&Unit>) -> Self {
+    pub(super) fn new(name: &str, unit: Option<&Unit>) -> Self {
         Self {
             on: name.to_owned(),
             why: unit.map_or("unknown", Unit::word).to_owned(),
@@ -105,6 +106,11 @@ impl Blocker {
 }
 
 impl Unit {
+    /// What is scheduled may not start for a week, and holds nobody back.
+    fn has_been_started(&self) -> bool {
+        self.starts > 0 || self.spec.kind == Kind::Scheduled
+    }
+
     fn hold(&mut self, blocker: Blocker, turn: &mut Turn) {
         if self.blocker.as_ref() == Some(&blocker) {
             return;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, rc::Rc};
 
 use bedplate_contract::{
     Appliance,
-    control::Reply,
+    control::{RAN_LINES, Reply},
     event::{self, name},
     layout,
     service::{Check, Service},
@@ -15,8 +15,8 @@ use bedplate_sys::{
 };
 
 use super::{
-    Host,
-    process::{launch, make_directories},
+    Host, Ran,
+    process::{launch, make_archives, make_directories},
 };
 use crate::{
     cgroup::Cgroups,
@@ -216,16 +216,25 @@ impl Host for Linux {
         clock::since_boot_ms()
     }
 
-    fn start(&mut self, id: ServiceId) -> Result<u32, String> {
+    fn wall_ms(&self) -> u64 {
+        clock::wall_ms()
+    }
+
+    fn start(&mut self, id: ServiceId, arguments: &[String]) -> Result<u32, String> {
         let appliance = Rc::clone(&self.appliance);
         let service = appliance.services.get(id.0).ok_or("no such service")?;
         make_directories(service)?;
+        let mut backups = appliance.backups.iter();
+        if let Some(backup) = backups.find(|backup| backup.service == service.name) {
+            make_archives(&backup.directory, service)?;
+        }
         let cgroup = self.cgroup(service);
         let capture = self.captures.get_mut(id.0).ok_or("no such service")?;
         let output = capture
             .open()
             .map_err(|error| format!("make a pipe: {error}"))?;
-        let pid = launch(service, &service.run, cgroup, Some(output))?;
+        let run = [&service.run, arguments].concat();
+        let pid = launch(service, &run, cgroup, Some(output))?;
         self.pids.insert(pid, id);
         self.leaders.insert(id, pid);
         Ok(pid)
@@ -314,6 +323,18 @@ impl Host for Linux {
         if let Some(upgrade) = &self.upgrade {
             upgrade.kill();
         }
+    }
+
+    fn ran(&mut self, client: u64, ran: &Ran) {
+        let capture = self.captures.get(ran.service.0);
+        let reply = Reply::Ran {
+            good: ran.good,
+            result: ran.result.clone(),
+            lines: capture
+                .map(|capture| capture.last_of_run(RAN_LINES as usize))
+                .unwrap_or_default(),
+        };
+        self.control.reply(client, &reply);
     }
 
     fn reply(&mut self, client: u64, reply: &Reply) {

@@ -17,15 +17,28 @@ pub use linux::{Linux, into_event as linux_event};
 /// Event of something that could not have happened: `error`.
 pub const IGNORED: &str = "event.ignored";
 
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// What ran.
+    pub service: ServiceId,
+    /// Whether it did what it was to do.
+    pub good: bool,
+    /// How it ended, in words.
+    pub result: String,
+}
+
 /// What PID 1 does to the world. Nothing here may block without a deadline.
 pub trait Host {
     /// Milliseconds since the kernel started.
     fn now(&self) -> u64;
-    /// Makes the process of a service; returns its id.
+    /// What the wall clock shows, in milliseconds since the start of 1970.
+    fn wall_ms(&self) -> u64;
+    /// Makes the process of a service, with more arguments than its own; returns its id.
     ///
     /// # Errors
     /// The step that failed, in words.
-    fn start(&mut self, service: ServiceId) -> Result<u32, String>;
+    fn start(&mut self, service: ServiceId, arguments: &[String]) -> Result<u32, String>;
     /// Sends a signal to the process of a service.
     fn signal(&mut self, service: ServiceId, signal: i32);
     /// Kills everything that a service made.
@@ -57,6 +70,8 @@ pub trait Host {
     fn upgrade(&mut self, order: &Order) -> Result<(), String>;
     /// Kills the upgrade that runs.
     fn kill_upgrade(&mut self);
+    /// Answers a client whose run has ended, with the last lines of its output.
+    fn ran(&mut self, client: u64, ran: &Ran);
     /// Answers a client.
     fn reply(&mut self, client: u64, reply: &Reply);
     /// Leaves the event loop for good.
@@ -77,8 +92,10 @@ pub fn drive(state: &mut State, host: &mut impl Host, event: Event) {
 
 fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
     match action {
-        Action::Start { service, .. } => {
-            return Some(match host.start(service) {
+        Action::Start {
+            service, arguments, ..
+        } => {
+            return Some(match host.start(service, &arguments) {
                 Ok(pid) => Event::Started { service, pid },
                 Err(reason) => Event::StartFailed { service, reason },
             });
@@ -101,6 +118,20 @@ fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
             return started.err().map(|why| Event::UpgradeEnded(Err(why)));
         }
         Action::KillUpgrade => host.kill_upgrade(),
+        Action::ReadClock => return Some(Event::Clock(host.wall_ms())),
+        Action::Ran {
+            service,
+            client,
+            good,
+            result,
+        } => {
+            let ran = Ran {
+                service,
+                good,
+                result,
+            };
+            host.ran(client, &ran);
+        }
         Action::Reply { client, reply } => host.reply(client, &reply),
         Action::End(how) => host.end(how),
     }

@@ -3,15 +3,19 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File},
+    io,
     os::{
         fd::OwnedFd,
-        unix::fs::{DirBuilderExt, PermissionsExt, chown},
+        unix::fs::{DirBuilderExt, PermissionsExt, chown, fchown},
     },
     path::Path,
 };
 
 use bedplate_contract::service::Service;
-use bedplate_sys::process::{self, Identity, Launch, Limits};
+use bedplate_sys::{
+    file,
+    process::{self, Identity, Launch, Limits},
+};
 
 use crate::{secrets, stage1::chain};
 
@@ -82,4 +86,22 @@ pub(super) fn make_directories(service: &Service) -> Result<(), String> {
         chown(&path, Some(service.uid), Some(service.gid)).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Makes the directory of a backup's archives for the user of its service, and nobody else.
+///
+/// # Errors
+/// The directory that could not be made, in words.
+pub(super) fn make_archives(path: &str, service: &Service) -> Result<(), String> {
+    let make = || -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        // Whoever owns the volume may have put a link there: it must not choose whose owner changes.
+        let directory = file::open_directory(Path::new(path))?;
+        directory.set_permissions(fs::Permissions::from_mode(0o700))?;
+        fchown(&directory, Some(service.uid), Some(service.gid))
+    };
+    make().map_err(|error| format!("make `{path}`: {error}"))
 }

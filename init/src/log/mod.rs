@@ -29,6 +29,8 @@ pub struct Capture {
     ring: Ring,
     file: LogFile,
     rate: Rate,
+    /// Lines that the current run, or the last one, has left in the ring.
+    of_run: usize,
 }
 
 /// A line limit per second.
@@ -54,6 +56,7 @@ impl Capture {
                 taken: 0,
                 dropped: 0,
             },
+            of_run: 0,
         }
     }
 
@@ -67,6 +70,7 @@ impl Capture {
         let (reader, writer) = io::pipe()?;
         socket::set_nonblocking(&reader)?;
         self.pipe = Some(reader);
+        self.of_run = 0;
         Ok(writer.into())
     }
 
@@ -99,6 +103,11 @@ impl Capture {
         self.ring.last(count)
     }
 
+    /// As [`Self::last`], of what was printed since the last [`Self::open`].
+    pub fn last_of_run(&self, count: usize) -> Vec<String> {
+        self.last(count.min(self.of_run))
+    }
+
     fn split(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for byte in bytes {
@@ -119,6 +128,7 @@ impl Capture {
         }
         for line in &kept {
             self.ring.push(line);
+            self.of_run = self.of_run.saturating_add(1);
         }
         self.file.append(&kept, now);
         kept
@@ -175,6 +185,8 @@ mod tests {
         drop(writer);
         assert_eq!(capture.drain(0), ["two", "three"]);
         assert!(capture.watch().is_none());
+        capture.open().unwrap();
+        assert_eq!(capture.last_of_run(2), [""; 0]);
         assert_eq!(capture.last(2), ["two", "three"]);
     }
 

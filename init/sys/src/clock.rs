@@ -1,6 +1,6 @@
 //! Time since the kernel started.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -14,6 +14,15 @@ pub fn since_boot() -> Duration {
 /// Milliseconds of [`since_boot`].
 pub fn since_boot_ms() -> u64 {
     u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since the start of 1970 by the wall clock, which may be set at any time; zero for a
+/// clock that shows less.
+pub fn wall_ms() -> u64 {
+    let shown = SystemTime::now().duration_since(UNIX_EPOCH);
+    shown.map_or(0, |shown| {
+        u64::try_from(shown.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 #[cfg(test)]

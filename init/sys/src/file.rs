@@ -1,9 +1,12 @@
 //! What the kernel holds back of files and devices, and the room of file systems.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::Path,
 };
 
@@ -53,6 +56,16 @@ pub fn forget(file: &File) -> io::Result<()> {
         None,
         Advice::DontNeed,
     )?)
+}
+
+/// Opens the directory at `path`, which is refused when its last name is a link.
+///
+/// # Errors
+/// As open(2): `ELOOP` or `ENOTDIR` for a link.
+pub fn open_directory(path: &Path) -> io::Result<File> {
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags).open(path)
 }
 
 /// The room of a file system.

@@ -26,6 +26,7 @@ pub fn appliance(services: Vec<Service>) -> Appliance {
         volumes: Vec::new(),
         secrets: Vec::new(),
         services,
+        backups: Vec::new(),
         gate: Gate {
             deadline_ms: 20_000,
             stable_for_ms: 300,
@@ -44,6 +45,7 @@ pub fn service(name: &str, run: &[&str]) -> Service {
     Service {
         name: name.to_owned(),
         kind: Kind::Daemon,
+        schedule: None,
         run: run.iter().map(|word| (*word).to_owned()).collect(),
         uid: 1000,
         gid: 1000,

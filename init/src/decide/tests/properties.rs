@@ -5,18 +5,18 @@ use std::rc::Rc;
 use bedplate_contract::{
     control::{BootState, UpgradeStep},
     meta::Outcome,
-    service::Kind,
+    service::{Kind, RestartWhen},
 };
 use proptest::prelude::*;
 
 use crate::decide::{
     Action, Checked, Entry, Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, State,
-    decide, fixture,
+    Work, decide, fixture,
 };
 
-/// Four services: a chain of three with probes, and a oneshot.
+/// Five services: a chain of three with probes, a oneshot, and one that is due every other minute.
 fn state() -> State {
-    let mut services: Vec<_> = ["a", "b", "c", "d"].map(fixture::service).into();
+    let mut services: Vec<_> = ["a", "b", "c", "d", "e"].map(fixture::service).into();
     services[0].ready = Some(fixture::probe());
     services[1].requires = vec!["a".to_owned()];
     services[1].live = Some(fixture::probe());
@@ -24,11 +24,16 @@ fn state() -> State {
     services[2].essential = false;
     services[3].kind = Kind::Oneshot;
     services[3].after = vec!["a".to_owned()];
+    services[4].kind = Kind::Scheduled;
+    services[4].schedule = "*/2 * * * *".parse().ok();
+    services[4].requires = vec!["a".to_owned()];
+    services[4].essential = false;
+    services[4].restart.when = RestartWhen::OnFailure;
     State::new(Rc::new(fixture::appliance(services)), 0, 7)
 }
 
 fn service() -> impl Strategy<Value = ServiceId> {
-    (0..4_usize).prop_map(ServiceId)
+    (0..5_usize).prop_map(ServiceId)
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -56,12 +61,28 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Blessed(Err("x".to_owned()))),
         1 => Just(Event::MarkedBad(Ok("x".to_owned()))),
         1 => Just(Event::MarkedBad(Err("x".to_owned()))),
+        2 => (service(), any::<bool>()).prop_map(|(service, stops)| Event::Run {
+            service,
+            work: work(stops),
+            client: 4,
+        }),
+        3 => (0..600_u64).prop_map(|seconds| Event::Clock(seconds * 1000)),
+        1 => any::<u64>().prop_map(Event::Clock),
         1 => Just(Event::Rollback { client: 2 }),
         1 => Just(Event::Upgrade { order: order(), client: 3 }),
         1 => Just(Event::UpgradeEnded(Ok(()))),
         1 => Just(Event::Rescanned(Fallback::Blessed)),
         1 => Just(Event::Rescanned(Fallback::Absent)),
     ]
+}
+
+/// `b`, and with it `c`, may have to be out of the way.
+fn work(stops: bool) -> Work {
+    let stops = stops.then(|| "b".to_owned());
+    Work {
+        stops: stops.into_iter().collect(),
+        ..Work::default()
+    }
 }
 
 fn order() -> Order {
@@ -92,7 +113,7 @@ fn requirements_hold(state: &State, id: ServiceId) -> bool {
     let services = state.services();
     let good = |name: &String| {
         let found = services.iter().find(|s| s.name == *name);
-        found.is_some_and(|s| s.state == "ready" || s.state == "done")
+        found.is_some_and(|s| ["ready", "done"].contains(&s.state.as_str()))
     };
     required.iter().all(good)
 }
@@ -105,8 +126,10 @@ proptest! {
     ) {
         let mut state = state();
         let (mut now, mut passed, mut ended) = (0, false, false);
-        let mut starts: [Vec<u64>; 4] = Default::default();
-        let mut restarted = [false; 4];
+        let mut starts: [Vec<u64>; 5] = Default::default();
+        // Each time of the last one begins with a full budget.
+        let mut restarted = [false, false, false, false, true];
+        let mut unanswered = 0_usize;
         let (mut asked, mut upgrades) = (false, false);
         let (mut fallback, mut left_for) = (facts.fallback, Fallback::Absent);
         let first = (Event::Begin(facts.clone()), 0);
@@ -114,6 +137,13 @@ proptest! {
             now += ms;
             match event {
                 Event::Restart { service, .. } | Event::Start { service, .. } => restarted[service.0] = true,
+                Event::Run { service, ref work, .. } => {
+                    unanswered += 1;
+                    restarted[service.0] = true;
+                    if !work.stops.is_empty() {
+                        restarted[1..3].fill(true);
+                    }
+                }
                 Event::Rollback { .. } => asked = true,
                 Event::Rescanned(found) => fallback = found,
                 _ => {}
@@ -148,7 +178,13 @@ proptest! {
                         prop_assert!(!upgrades);
                         upgrades = true;
                     }
+                    Action::Reply { client: 4, .. } | Action::Ran { .. } => {
+                        prop_assert!(unanswered > 0, "answered twice");
+                        unanswered -= 1;
+                    }
                     Action::Start { service, .. } => {
+                        let other = state.services()[service.0].pid;
+                        prop_assert_eq!(other, None, "two processes of one service");
                         prop_assert!(requirements_hold(&state, service));
                         prop_assert!(!ended);
                         starts[service.0].push(now);

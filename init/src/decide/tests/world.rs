@@ -13,6 +13,8 @@ use crate::decide::{
 pub(super) struct World {
     pub state: State,
     pub now: u64,
+    /// What the wall clock shows, in milliseconds; it goes on with `now`.
+    pub wall: u64,
     /// Why the ESP cannot be written, if it cannot.
     pub esp: Result<(), String>,
     /// All actions since the last [`World::take`].
@@ -26,6 +28,7 @@ impl World {
         Self {
             state: State::new(appliance, 0, 1),
             now: 0,
+            wall: 0,
             esp: Ok(()),
             actions: Vec::new(),
             next_pid: 100,
@@ -35,13 +38,18 @@ impl World {
     /// A world in which the services of a machine on trial were begun.
     pub fn begun(services: Vec<Service>, fallback: Fallback) -> Self {
         let mut world = Self::new(services);
-        world.send(Event::Begin(Facts {
+        world.begin(fallback);
+        world
+    }
+
+    /// Begins the services of a machine on trial.
+    pub fn begin(&mut self, fallback: Fallback) {
+        self.send(Event::Begin(Facts {
             entry: Entry::Trial,
             root: Some(Digest::of(b"own")),
             fallback,
             ..Facts::default()
         }));
-        world
     }
 
     pub fn try_send(&mut self, event: Event) -> Result<(), TransitionError> {
@@ -68,6 +76,7 @@ impl World {
                     pid: self.next_pid,
                 })
             }
+            Action::ReadClock => Some(Event::Clock(self.wall)),
             Action::Bless => Some(Event::Blessed(self.rename("test_1.efi"))),
             Action::MarkBad => Some(Event::MarkedBad(self.rename("test_1+0-1.efi"))),
             _ => None,
@@ -82,10 +91,15 @@ impl World {
     pub fn pass(&mut self, ms: u64) {
         let end = self.now + ms;
         while let Some(due) = self.state.next_deadline().filter(|due| *due <= end) {
-            self.now = self.now.max(due);
+            self.go_to(self.now.max(due));
             self.send(Event::Tick);
         }
-        self.now = end;
+        self.go_to(end);
+    }
+
+    fn go_to(&mut self, now: u64) {
+        self.wall += now - self.now;
+        self.now = now;
     }
 
     pub fn exit(&mut self, service: usize, status: i32) {
@@ -111,15 +125,24 @@ impl World {
         self.state.services()[service].state.clone()
     }
 
-    /// The actions so far in short words, which are then forgotten.
+    /// The actions so far in short words, which are then forgotten; looks at the clock are no news.
     pub fn take(&mut self) -> Vec<String> {
-        self.actions.drain(..).map(|action| word(&action)).collect()
+        let told = |action: &Action| *action != Action::ReadClock;
+        let actions = self.actions.drain(..).filter(told);
+        actions.map(|action| word(&action)).collect()
     }
 }
 
 fn word(action: &Action) -> String {
     match action {
-        Action::Start { service, run } => format!("start {} {run}", service.0),
+        Action::Start {
+            service,
+            run,
+            arguments,
+        } => {
+            let words = format!("start {} {run} {}", service.0, arguments.join(" "));
+            words.trim_end().to_owned()
+        }
         Action::Signal { service, signal } => format!("signal {} {signal}", service.0),
         Action::Kill { service } => format!("kill {}", service.0),
         Action::PostStop { service, .. } => format!("post {}", service.0),
@@ -138,6 +161,13 @@ fn word(action: &Action) -> String {
         }
         Action::Upgrade(order) => format!("upgrade {:?}", order.step),
         Action::KillUpgrade => "kill upgrade".to_owned(),
+        Action::ReadClock => String::new(),
+        Action::Ran {
+            client,
+            good,
+            result,
+            ..
+        } => format!("ran {client} {good} {result}"),
         Action::Reply { client, reply } => match reply {
             Reply::Done => format!("done {client}"),
             Reply::Refused { reason } => format!("refused {client} {reason}"),

@@ -48,6 +48,7 @@ pub fn services() -> Vec<ServiceStatus> {
         pid: Some(pid),
         restarts: 0,
         because: None,
+        schedule: None,
     };
     let waiting = ServiceStatus {
         name: "mcp_bus".to_owned(),
@@ -56,6 +57,7 @@ pub fn services() -> Vec<ServiceStatus> {
         pid: None,
         restarts: 3,
         because: Some("waiting for postgres because it is not ready".to_owned()),
+        schedule: None,
     };
     let optional = ServiceStatus {
         essential: false,

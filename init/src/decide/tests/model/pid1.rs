@@ -18,7 +18,7 @@ use crate::{
         Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, State, Subject, Verdict,
         fixture,
     },
-    host::{Host, drive},
+    host::{Host, Ran, drive},
 };
 
 /// The appliance of every version: one service that is not restarted.
@@ -157,7 +157,10 @@ impl Host for ModelHost<'_, '_> {
     fn now(&self) -> u64 {
         self.now
     }
-    fn start(&mut self, _: ServiceId) -> Result<u32, String> {
+    fn wall_ms(&self) -> u64 {
+        self.now
+    }
+    fn start(&mut self, _: ServiceId, _: &[String]) -> Result<u32, String> {
         Ok(100)
     }
     fn signal(&mut self, _: ServiceId, _: i32) {}
@@ -204,6 +207,7 @@ impl Host for ModelHost<'_, '_> {
         Err("upgrades are the operator's here".to_owned())
     }
     fn kill_upgrade(&mut self) {}
+    fn ran(&mut self, _: u64, _: &Ran) {}
     fn reply(&mut self, _: u64, reply: &Reply) {
         self.replies.push(reply.clone());
     }
