@@ -21,6 +21,7 @@ use crate::{
     console,
     decide::{Entry, Facts, How, State},
     disk::{self, Source},
+    firewall,
     graph::{self, CycleError},
     ground::Ground,
     hardware::Hardware,
@@ -169,13 +170,25 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
     story.phase("hostname", || {
         tuning::set_hostname(&appliance.network.hostname)
     });
-    ground.network = story.phase("network", || {
-        Network::start(&appliance.network, clock::since_boot())
-    });
+    let network = reachable(appliance, story);
+    ground.network = story.phase("network", || Network::start(&network, clock::since_boot()));
     if let Some(network) = &mut ground.network {
         story.phase("address", || network.wait(NETWORK));
     }
     facts
+}
+
+/// The network that the machine may have: with rules that did not load, itself alone.
+///
+/// The rules are there before any address is; a machine without them would be open to everybody, and
+/// console and control port reach it all the same.
+fn reachable(appliance: &Appliance, story: &mut Story) -> appliance::Network {
+    let network = appliance.network.clone();
+    if !appliance.firewall || story.phase("firewall", firewall::load).is_some() {
+        return network;
+    }
+    let mode = NetworkMode::None;
+    appliance::Network { mode, ..network }
 }
 
 /// Machine id, secrets, volumes.
@@ -194,7 +207,7 @@ fn prepare_data(appliance: &Appliance, place: Place, (facts, story): (&mut Facts
 
 /// Phases without which the version is not good, however well its services are.
 fn faults(story: &Story) -> Vec<String> {
-    let phases = ["appliance", "state", "secrets", "volumes"];
+    let phases = ["appliance", "state", "firewall", "secrets", "volumes"];
     let failures = phases.into_iter().filter_map(|phase| {
         let error = story.failure(phase)?;
         Some(format!("phase `{phase}` failed: {error}"))

@@ -8,6 +8,7 @@
 pub mod attempt;
 pub mod boot;
 pub mod cgroup;
+pub mod child;
 pub mod console;
 pub mod control;
 pub mod course;
@@ -15,6 +16,7 @@ pub mod decide;
 pub mod disk;
 pub mod durable;
 pub mod esp;
+pub mod firewall;
 pub mod graph;
 pub mod ground;
 pub mod hardware;

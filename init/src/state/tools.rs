@@ -1,26 +1,20 @@
 //! mkfs.xfs and xfs_repair of the image's own state-tools, each with a deadline.
 
 use std::{
-    fs::{self, File},
-    io,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    thread,
+    fs, io,
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use bedplate_contract::layout;
-use bedplate_sys::clock;
 
-use crate::watchdog;
+use crate::child;
 
 /// Writes a few MiB, whatever the size of the disk.
 const MAKE: Duration = Duration::from_secs(120);
 /// Reads all metadata: some minutes on a large disk that is full of small files.
 const REPAIR: Duration = Duration::from_secs(900);
-/// How long a killed tool may take to vanish before it is left to the kernel.
-const KILL: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(5);
 
 /// Where a tool's words go: memory, so that it never waits for a reader.
 const LOG: &str = "/run/bedplate/state-tools.log";
@@ -97,11 +91,11 @@ fn run(
     let failed = |source| ToolError::Run { program, source };
     let mut command = loader(Path::new(layout::STATE_TOOLS), program);
     command.args(arguments).arg(device).env_clear();
-    let log = open_log().map_err(failed)?;
+    let log = child::open_log(Path::new(LOG)).map_err(failed)?;
     command.stdin(Stdio::null());
     command.stdout(log.try_clone().map_err(failed)?).stderr(log);
-    let mut child = command.spawn().map_err(failed)?;
-    let status = wait(&mut child, limit).map_err(failed)?;
+    let mut process = command.spawn().map_err(failed)?;
+    let status = child::wait(&mut process, limit).map_err(failed)?;
     match status {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(ToolError::Failed {
@@ -122,36 +116,6 @@ fn loader(tools: &Path, program: &str) -> Command {
     command
 }
 
-/// The status of `child`, or `None` once it was killed for being late.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    if let Some(status) = poll(child, limit)? {
-        return Ok(Some(status));
-    }
-    child.kill()?;
-    // One in an uninterruptible sleep stays; PID 1 reaps it whenever it ends.
-    poll(child, KILL).map(|_| None)
-}
-
-fn poll(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
-    let end = clock::since_boot().saturating_add(limit);
-    loop {
-        match child.try_wait()? {
-            Some(status) => return Ok(Some(status)),
-            None if clock::since_boot() >= end => return Ok(None),
-            None => {
-                watchdog::pet();
-                thread::sleep(POLL);
-            }
-        }
-    }
-}
-
-fn open_log() -> io::Result<File> {
-    let path = PathBuf::from(LOG);
-    path.parent().map_or(Ok(()), fs::create_dir_all)?;
-    File::create(path)
-}
-
 /// The first line of the log, where mkfs.xfs says what is wrong, and the end, where xfs_repair does.
 fn words() -> String {
     let text = String::from_utf8_lossy(&fs::read(LOG).unwrap_or_default()).into_owned();
@@ -170,13 +134,6 @@ fn abridge(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_late_tool_is_killed() {
-        let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
-        assert_eq!(wait(&mut child, Duration::from_millis(20)).unwrap(), None);
-        assert!(child.try_wait().unwrap().is_some());
-    }
 
     #[test]
     fn output_is_abridged() {
