@@ -60,7 +60,14 @@ const ROOT: [Row; 6] = [
 pub fn mount_essentials() -> Result<(), MountsError> {
     let kernel = mount_rows(&KERNEL);
     make_mount_points();
-    kernel.and(mount_rows(&ROOT))
+    let root = mount_rows(&ROOT);
+    // Services have mounts of their own, in which the machine's come and go as they do here.
+    let shared = mount::share_all().map_err(|source| MountsError {
+        kind: "shared",
+        target: PathBuf::from("/"),
+        source,
+    });
+    kernel.and(root).and(shared)
 }
 
 /// Mounts [`KERNEL`] alone.

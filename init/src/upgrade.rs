@@ -12,6 +12,7 @@ use bedplate_contract::{control::UpgradeStep, event::name, layout};
 use bedplate_sys::{
     process::{self, Ended, Identity, Launch, Limits},
     socket,
+    view::View,
 };
 
 use crate::{console, decide::Order, stage1::chain};
@@ -49,6 +50,7 @@ impl Upgrade {
         let (reader, writer) = io::pipe().map_err(pipe)?;
         socket::set_nonblocking(&reader).map_err(pipe)?;
         let launched = process::launch(Launch {
+            view: View::Parents,
             run,
             environment: BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]),
             directory: "/".into(),

@@ -48,6 +48,15 @@ pub enum Action {
         /// Which probe.
         probe: ProbeKind,
     },
+    /// Ask for a condition; answered by `Awaited`.
+    Await {
+        /// Who waits for it.
+        service: ServiceId,
+        /// The run that is to begin.
+        run: u32,
+        /// Its place among the service's.
+        condition: usize,
+    },
     /// End the checks in flight; none of them answers any more.
     CancelProbes {
         /// Whose.

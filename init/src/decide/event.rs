@@ -43,6 +43,17 @@ pub enum Event {
         /// What it found.
         check: Checked,
     },
+    /// A condition was asked for.
+    Awaited {
+        /// Who waits for it.
+        service: ServiceId,
+        /// The run that is to begin.
+        run: u32,
+        /// Its place among the service's.
+        condition: usize,
+        /// Whether it holds; an error says why not.
+        outcome: Result<(), String>,
+    },
     /// The stop endpoint answered, or did not.
     StopPosted {
         /// Whose.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bedplate_contract::{
     Appliance, SchemaVersion,
     appliance::{Gate, Log, Network, NetworkMode},
-    service::{Check, Kind, Limits, Probe, Restart, RestartWhen, Service, Stop},
+    service::{Check, Condition, Kind, Limits, Probe, Restart, RestartWhen, Service, Stop, Wait},
 };
 
 /// An essential daemon without probes: two restarts a minute, half a second to stop.
@@ -60,6 +60,15 @@ pub(crate) fn probe() -> Probe {
         timeout_ms: 500,
         success_threshold: 2,
         failure_threshold: 2,
+    }
+}
+
+/// Asks every second whether somebody listens.
+pub(crate) fn wait() -> Wait {
+    Wait {
+        condition: Condition::Check(probe().check),
+        period_ms: 1000,
+        timeout_ms: 500,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod action;
 mod backoff;
+mod condition;
 mod down;
 mod event;
 #[cfg(test)]
@@ -184,6 +185,14 @@ impl State {
                 run,
                 check,
             } => self.unit(service)?.probed(run, check, turn)?,
+            Event::Awaited {
+                service,
+                run,
+                condition,
+                outcome,
+            } => self
+                .unit(service)?
+                .awaited((run, condition), outcome, turn)?,
             Event::StopPosted {
                 service,
                 run,

@@ -9,6 +9,7 @@ use bedplate_contract::{
 use super::{
     Action, Exit, ServiceId, TransitionError, Turn,
     backoff::{Backoff, Exhaustion},
+    condition::Conditions,
     job::Job,
     probe::Probes,
     stop::{Stopping, Then},
@@ -26,6 +27,8 @@ pub(super) struct Unit {
     /// Processes asked for since boot; the number of the last run.
     pub starts: u32,
     backoff: Backoff,
+    /// What it waits for besides services.
+    pub conditions: Conditions,
     /// Why it is not ready.
     pub because: Option<String>,
     /// What it waits for, as last told.
@@ -86,6 +89,7 @@ impl Unit {
             run: None,
             starts: 0,
             backoff: Backoff::default(),
+            conditions: Conditions::default(),
             because: None,
             blocker: None,
             next: None,
@@ -108,6 +112,7 @@ impl Unit {
     /// When the unit next needs a tick.
     pub fn deadline(&self) -> Option<u64> {
         match &self.phase {
+            Phase::Waiting => self.conditions.deadline(),
             Phase::Backoff(until) => Some(*until),
             Phase::Stopping(stopping) => Some(stopping.deadline),
             _ => self.run.as_ref().and_then(|run| run.probes.deadline()),
@@ -117,6 +122,7 @@ impl Unit {
     /// Does whatever is due.
     pub fn tick(&mut self, turn: &mut Turn) {
         match &self.phase {
+            Phase::Waiting => self.ask_again(turn),
             // It may have to wait again: what it requires may have ended meanwhile.
             Phase::Backoff(until) if *until <= turn.now => self.phase = Phase::Waiting,
             Phase::Stopping(stopping) if stopping.deadline <= turn.now => self.press_stop(turn),
@@ -130,6 +136,7 @@ impl Unit {
         self.starts = self.starts.saturating_add(1);
         self.because = None;
         self.blocker = None;
+        self.conditions = Conditions::default();
         turn.act(Action::Start {
             service: self.id,
             run: self.starts,
@@ -195,6 +202,7 @@ impl Unit {
 
     /// It is not started again, unless an operator says so.
     pub fn retire(&mut self, turn: &mut Turn) {
+        self.forget_conditions(turn);
         self.phase = Phase::Stopped;
         self.answer(false, cut_short(turn), turn);
     }

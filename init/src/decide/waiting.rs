@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use bedplate_contract::{event::name, service::Kind};
+use bedplate_contract::{
+    event::name,
+    service::{Condition, Kind},
+};
 
 use super::{
     State, Turn,
@@ -12,15 +15,41 @@ use super::{
 /// What holds a service back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blocker {
-    /// A service, or a secret.
+    /// A service, a secret or a condition.
     on: String,
-    /// What that is doing.
-    why: String,
+    /// What that is doing, or why it does not hold.
+    why: Why,
+}
+
+/// Why something is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    /// It is in this state.
+    Is(String),
+    /// This went wrong.
+    Failed(String),
+}
+
+impl Why {
+    fn text(&self) -> &str {
+        match self {
+            Self::Is(text) | Self::Failed(text) => text,
+        }
+    }
 }
 
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waiting for {} because it is {}", self.on, self.why)
+        let it_is = match self.why {
+            Why::Is(_) => "it is ",
+            Why::Failed(_) => "",
+        };
+        write!(
+            f,
+            "waiting for {} because {it_is}{}",
+            self.on,
+            self.why.text()
+        )
     }
 }
 
@@ -31,9 +60,16 @@ impl State {
             if self.units[at].phase != Phase::Waiting {
                 continue;
             }
-            match self.blocker(&self.units[at]) {
-                None => self.units[at].start(turn),
-                Some(blocker) => self.units[at].hold(blocker, turn),
+            let blocker = self.blocker(&self.units[at]);
+            let unit = &mut self.units[at];
+            match blocker {
+                Some(blocker) => {
+                    // What held may not hold any more once the service may start.
+                    unit.forget_conditions(turn);
+                    unit.hold(blocker, turn);
+                }
+                None if unit.conditions_hold(turn) => unit.start(turn),
+                None => {}
             }
         }
     }
@@ -46,12 +82,11 @@ impl State {
     }
 
     fn missing_secret(&self, unit: &Unit) -> Option<Blocker> {
-        let variables = unit.spec.secret_environment.values();
-        let mut needed = unit.spec.secrets.iter().chain(variables);
+        let mut needed = unit.spec.needed_secrets();
         let name = needed.find(|name| self.facts.missing_secrets.contains(*name))?;
         Some(Blocker {
             on: format!("secret {name}"),
-            why: "not provisioned".to_owned(),
+            why: Why::Is("not provisioned".to_owned()),
         })
     }
 
@@ -100,7 +135,15 @@ impl Blocker {
     pub(super) fn new(name: &str, unit: Option<&Unit>) -> Self {
         Self {
             on: name.to_owned(),
-            why: unit.map_or("unknown", Unit::word).to_owned(),
+            why: Why::Is(unit.map_or("unknown", Unit::word).to_owned()),
+        }
+    }
+
+    /// A condition that does not hold.
+    pub(super) fn condition(condition: &Condition, why: String) -> Self {
+        Self {
+            on: condition.to_string(),
+            why: Why::Failed(why),
         }
     }
 }
@@ -111,13 +154,14 @@ impl Unit {
         self.starts > 0 || self.spec.kind == Kind::Scheduled
     }
 
-    fn hold(&mut self, blocker: Blocker, turn: &mut Turn) {
+    /// Notes what holds the service back; tells it when it is something else than before.
+    pub(super) fn hold(&mut self, blocker: Blocker, turn: &mut Turn) {
         if self.blocker.as_ref() == Some(&blocker) {
             return;
         }
         let line = turn.line(name::SERVICE_WAITING);
         let line = line.with("name", &self.spec.name).with("for", &blocker.on);
-        turn.emit(line.with("because", &blocker.why));
+        turn.emit(line.with("because", blocker.why.text()));
         self.because = Some(blocker.to_string());
         self.blocker = Some(blocker);
     }

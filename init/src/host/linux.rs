@@ -7,7 +7,7 @@ use bedplate_contract::{
     control::{RAN_LINES, Reply},
     event::{self, name},
     layout,
-    service::{Check, Service},
+    service::{Check, Condition, Service},
 };
 use bedplate_sys::{
     clock,
@@ -15,8 +15,8 @@ use bedplate_sys::{
 };
 
 use super::{
-    Host, Ran,
-    process::{launch, make_archives, make_directories},
+    Host, Ran, config,
+    process::{Place, launch, make_archives, make_directories, view},
 };
 use crate::{
     cgroup::Cgroups,
@@ -108,6 +108,7 @@ impl Linux {
         }
         let service = self.pids.remove(&pid)?;
         self.drain(service);
+        self.service(service).map(config::remove);
         let exit = match end {
             ProcessEnd::Status(status) => Exit::Status(status),
             ProcessEnd::Signal(signal) => Exit::Signal(signal),
@@ -158,7 +159,11 @@ impl Linux {
     }
 
     /// What a probe does; an exec probe's process is made here.
-    fn method(&self, service: &Service, check: &Check) -> Result<Method, String> {
+    fn method(
+        &self,
+        (id, service): (ServiceId, &Service),
+        check: &Check,
+    ) -> Result<Method, String> {
         match check {
             Check::Tcp { address, port } => probe::socket_address(address, *port).map(Method::Tcp),
             Check::Http {
@@ -171,7 +176,12 @@ impl Linux {
                 Ok(Method::Http(address, request))
             }
             Check::Exec { run } => {
-                launch(service, run, self.cgroup(service), None).map(Method::Exec)
+                let place = Place {
+                    cgroup: self.cgroup(service),
+                    view: view(service, self.pid(id)),
+                    output: None,
+                };
+                launch(service, run, place).map(Method::Exec)
             }
         }
     }
@@ -201,6 +211,12 @@ pub fn into_event(ended: probe::Ended) -> Event {
         Purpose::Stop => Event::StopPosted {
             service,
             run,
+            outcome,
+        },
+        Purpose::Await(condition) => Event::Awaited {
+            service,
+            run,
+            condition,
             outcome,
         },
         Purpose::Probe(probe) => Event::Probed {
@@ -234,7 +250,13 @@ impl Host for Linux {
             .open()
             .map_err(|error| format!("make a pipe: {error}"))?;
         let run = [&service.run, arguments].concat();
-        let pid = launch(service, &run, cgroup, Some(output))?;
+        let place = Place {
+            cgroup,
+            view: view(service, None),
+            output: Some(output),
+        };
+        let started = config::write(service).and_then(|()| launch(service, &run, place));
+        let pid = started.inspect_err(|_| config::remove(service))?;
         self.pids.insert(pid, id);
         self.leaders.insert(id, pid);
         Ok(pid)
@@ -281,8 +303,29 @@ impl Host for Linux {
             run,
             purpose: Purpose::Probe(kind),
         };
-        let method = self.method(spec, &probe.check);
+        let method = self.method((service, spec), &probe.check);
         self.begin(asker, method, probe.timeout_ms)
+    }
+
+    fn await_condition(&mut self, service: ServiceId, run: u32, condition: usize) -> Option<Event> {
+        let appliance = Rc::clone(&self.appliance);
+        let spec = appliance.services.get(service.0)?;
+        let wait = spec.wait.get(condition)?;
+        let asker = Asker {
+            service,
+            run,
+            purpose: Purpose::Await(condition),
+        };
+        match &wait.condition {
+            Condition::Check(check) => {
+                let method = self.method((service, spec), check);
+                self.begin(asker, method, wait.timeout_ms)
+            }
+            Condition::Path(path) => {
+                let outcome = probe::exists(Path::new(path));
+                Some(into_event(probe::Ended { asker, outcome }))
+            }
+        }
     }
 
     fn cancel_probes(&mut self, service: ServiceId) {

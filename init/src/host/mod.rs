@@ -3,6 +3,7 @@
 //! [`drive`] hands an event to the core ([`crate::decide`]), performs the actions in their order on
 //! a [`Host`] and feeds back what they answer. [`Linux`] is the real host; tests have their own.
 
+mod config;
 mod linux;
 mod process;
 
@@ -47,6 +48,8 @@ pub trait Host {
     fn post_stop(&mut self, service: ServiceId, run: u32) -> Option<Event>;
     /// Begins a check; an outcome that is known at once is returned.
     fn probe(&mut self, service: ServiceId, run: u32, probe: ProbeKind) -> Option<Event>;
+    /// Asks for a condition of a service; an answer that is known at once is returned.
+    fn await_condition(&mut self, service: ServiceId, run: u32, condition: usize) -> Option<Event>;
     /// Ends the checks of a service without an answer.
     fn cancel_probes(&mut self, service: ServiceId);
     /// Tells an event on the console.
@@ -105,6 +108,11 @@ fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
             run,
             probe,
         } => return host.probe(service, run, probe),
+        Action::Await {
+            service,
+            run,
+            condition,
+        } => return host.await_condition(service, run, condition),
         Action::PostStop { service, run } => return host.post_stop(service, run),
         Action::Bless => return Some(Event::Blessed(host.bless())),
         Action::MarkBad => return Some(Event::MarkedBad(host.mark_bad())),

@@ -15,6 +15,7 @@ use bedplate_contract::service::Service;
 use bedplate_sys::{
     file,
     process::{self, Identity, Launch, Limits},
+    view::{Joined, View},
 };
 
 use crate::{secrets, stage1::chain};
@@ -25,16 +26,34 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Where runtime directories are.
 const RUN: &str = "/run";
 
+/// Where a process runs, and where its words go.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// `cgroup.procs`.
+    pub cgroup: Option<File>,
+    /// Which `/tmp` it sees.
+    pub view: View,
+    /// Where its output goes.
+    pub output: Option<OwnedFd>,
+}
+
+/// The view of a process of `service`; of one that joins process `leader`, the leader's.
+pub(super) fn view(service: &Service, leader: Option<u32>) -> View {
+    let Some(bytes) = service.private_tmp_bytes else {
+        return View::Parents;
+    };
+    match leader.map(Joined::of) {
+        Some(Ok(joined)) => View::Of(joined),
+        // The leader has just ended: its `/tmp` has gone with it.
+        Some(Err(_)) | None => View::OwnTmp { bytes },
+    }
+}
+
 /// Makes the process of `service`, or another program in its place and with its rights.
 ///
 /// # Errors
 /// The step that failed, in words.
-pub(super) fn launch(
-    service: &Service,
-    run: &[String],
-    cgroup: Option<File>,
-    output: Option<OwnedFd>,
-) -> Result<u32, String> {
+pub(super) fn launch(service: &Service, run: &[String], place: Place) -> Result<u32, String> {
     let wanted = Launch {
         run: run.to_vec(),
         environment: environment(service)?,
@@ -48,8 +67,9 @@ pub(super) fn launch(
             nofile: service.limits.nofile,
             memlock: service.limits.memlock_bytes,
         },
-        cgroup,
-        output,
+        cgroup: place.cgroup,
+        view: place.view,
+        output: place.output,
     };
     process::launch(wanted).map_err(|error| chain(&error))
 }

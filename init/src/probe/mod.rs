@@ -11,6 +11,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     os::fd::BorrowedFd,
+    path::Path,
 };
 
 use bedplate_sys::{
@@ -27,6 +28,8 @@ use http::Exchange;
 pub enum Purpose {
     /// A probe asked.
     Probe(ProbeKind),
+    /// The service waits for the condition at this place.
+    Await(usize),
     /// The service is asked to end.
     Stop,
 }
@@ -93,7 +96,7 @@ impl Checks {
         match machine {
             Err(error) => Some(Ended {
                 asker,
-                outcome: Err(error.to_string()),
+                outcome: Err(words(&error)),
             }),
             Ok(machine) => {
                 self.running.push(Check {
@@ -184,7 +187,7 @@ impl Check {
         match step {
             Ok(None) => None,
             Ok(Some(())) => Some(self.judge()),
-            Err(error) => Some(Err(error.to_string())),
+            Err(error) => Some(Err(words(&error))),
         }
     }
 
@@ -221,6 +224,24 @@ pub fn http_request(method: &str, address: SocketAddr, path: &str) -> Vec<u8> {
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     )
     .into_bytes()
+}
+
+/// Whether anything is at `path`, a link that leads nowhere included; an error says why not.
+///
+/// # Errors
+/// What the file system says.
+pub fn exists(path: &Path) -> Result<(), String> {
+    let found = path.symlink_metadata();
+    found.map(drop).map_err(|error| words(&error))
+}
+
+/// An error in the middle of a sentence: `connection refused`, without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let (text, _) = text.split_once(" (os error").unwrap_or((&text, ""));
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// The error for a peer that closed too early.

@@ -4,6 +4,7 @@
 //! plain values, does one thing to the kernel and returns [`std::io::Result`]; what an error means
 //! is for its caller to say.
 
+pub mod beneath;
 pub mod block;
 pub mod clock;
 pub mod dm;
@@ -22,5 +23,6 @@ pub mod sandbox;
 pub mod signal;
 pub mod socket;
 pub mod userns;
+pub mod view;
 pub mod watchdog;
 pub mod xfs;

@@ -103,6 +103,15 @@ pub fn own_namespace() -> io::Result<()> {
     Ok(mount::mount_change("/", private)?)
 }
 
+/// Lets mount namespaces that are made later see what is mounted and unmounted in this one.
+///
+/// # Errors
+/// As mount(2) with `MS_SHARED | MS_REC`.
+pub fn share_all() -> io::Result<()> {
+    let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
+    Ok(mount::mount_change("/", shared)?)
+}
+
 /// Whether a mount begins at `path`: its device differs from that of its parent.
 ///
 /// A bind mount within one file system is not seen.

@@ -22,6 +22,8 @@ use nix::{
     unistd::{Gid, Pid, Uid, chdir, setgroups, setresgid, setresuid, setsid},
 };
 
+use crate::view::{Prepared, View};
+
 /// A process to be made.
 #[derive(Debug)]
 pub struct Launch {
@@ -37,6 +39,8 @@ pub struct Launch {
     pub limits: Limits,
     /// `cgroup.procs` of the cgroup that it joins, opened for writing.
     pub cgroup: Option<File>,
+    /// Which `/tmp` it sees.
+    pub view: View,
     /// Where standard output and error go; standard input is `/dev/null`.
     pub output: Option<OwnedFd>,
 }
@@ -93,6 +97,8 @@ pub enum Step {
     Session,
     /// Joining the cgroup.
     Cgroup,
+    /// A `/tmp` of its own.
+    View,
     /// Resource limits.
     Limits,
     /// Dropping capabilities from the bounding set.
@@ -110,11 +116,12 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Pipe,
         Self::Masks,
         Self::Session,
         Self::Cgroup,
+        Self::View,
         Self::Limits,
         Self::Capabilities,
         Self::Identity,
@@ -130,6 +137,7 @@ impl Step {
             Self::Masks => "reset masks",
             Self::Session => "make a session",
             Self::Cgroup => "join the cgroup",
+            Self::View => "make a `/tmp` of its own",
             Self::Limits => "set limits",
             Self::Capabilities => "drop capabilities",
             Self::Identity => "become the user",
@@ -163,7 +171,7 @@ pub fn launch(launch: Launch) -> Result<u32, LaunchError> {
     command.stdin(Stdio::null());
     command.stdout(stdio(launch.output.as_ref()).map_err(at(Step::Descriptors))?);
     command.stderr(stdio(launch.output.as_ref()).map_err(at(Step::Descriptors))?);
-    let child = Child::prepare(&launch);
+    let child = Child::prepare(&launch).map_err(at(Step::View))?;
     // SAFETY: between fork and exec the closure makes system calls alone; all it needs was
     // allocated before, and `Child` holds no lock.
     unsafe {
@@ -193,6 +201,7 @@ fn stdio(output: Option<&OwnedFd>) -> io::Result<Stdio> {
 /// What the child needs between fork and exec, allocated before the fork.
 struct Child {
     cgroup: Option<File>,
+    view: Prepared,
     limits: Limits,
     uid: Uid,
     gid: Gid,
@@ -203,9 +212,10 @@ struct Child {
 type StepResult = Result<(), (Step, io::Error)>;
 
 impl Child {
-    fn prepare(launch: &Launch) -> Self {
+    fn prepare(launch: &Launch) -> io::Result<Self> {
         let groups = launch.identity.groups.iter().copied();
-        Self {
+        Ok(Self {
+            view: launch.view.prepare()?,
             cgroup: launch
                 .cgroup
                 .as_ref()
@@ -215,7 +225,7 @@ impl Child {
             gid: Gid::from_raw(launch.identity.gid),
             groups: groups.map(Gid::from_raw).collect(),
             directory: launch.directory.clone(),
-        }
+        })
     }
 
     /// Privileges go last: each step but the working directory needs root, and that one must be
@@ -231,6 +241,9 @@ impl Child {
                 .write_all(b"0")
                 .map_err(|error| (Step::Cgroup, error))?;
         }
+        self.view
+            .enter()
+            .map_err(|errno| (Step::View, errno.into()))?;
         step(Step::Limits, self.limit())?;
         if !self.uid.is_root() {
             step(Step::Capabilities, drop_bounding_set())?;

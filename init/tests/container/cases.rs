@@ -4,9 +4,10 @@ use std::{fs, net::TcpListener};
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{
+    appliance::{Secret, SecretSource},
     control::{BootState, Reply, Request},
     event::{Event, name},
-    service::{Check, Kind, Service, StopHttp},
+    service::{Check, Condition, ConfigFile, Kind, Service, StopHttp, Wait},
 };
 
 use crate::{
@@ -28,6 +29,9 @@ pub const ALL: &[(&str, Case)] = &[
     ("a_stubborn_service_is_killed", stubborn),
     ("an_operator_restarts_a_service", restart),
     ("orphans_are_reaped", orphans),
+    ("a_file_with_secrets_is_there_while_its_service_is", config),
+    ("a_service_has_its_own_tmp", private_tmp),
+    ("a_service_waits_for_what_is_not_there", waiting),
 ];
 
 fn free_port() -> Result<u16> {
@@ -235,6 +239,101 @@ fn restart() -> Result<()> {
     })?;
     let after = container.service("steady")?;
     ensure!(after.pid != before && after.restarts == 1, "{after:?}");
+    Ok(())
+}
+
+/// The state that PID 1 has of a secret, made before it begins.
+fn config() -> Result<()> {
+    let mut reader = script(
+        "reader",
+        "stat -c '%a %u' /run/reader/sub/auth; cat /run/reader/sub/auth; ls -a /run/reader; exec sleep 1000",
+    );
+    reader.runtime_directories = vec!["reader".to_owned()];
+    reader.config = vec![ConfigFile {
+        path: "reader/sub/auth".to_owned(),
+        content: "requirepass ${secret:password}!\n".to_owned(),
+        mode: 0o440,
+    }];
+    let mut wanted = appliance(vec![reader]);
+    wanted.secrets = vec![Secret {
+        name: "password".to_owned(),
+        source: SecretSource::Generated(20),
+    }];
+    let mut container = Container::start(&wanted)?;
+    container.wait_for(name::HEALTHY)?;
+    let secret = fs::read_to_string(container.path("/state/secrets/password"))?;
+    let lines = container.lines("reader", 10)?;
+    let password = format!("requirepass {secret}!");
+    ensure!(
+        lines == ["440 1000", &password, ".", "..", "sub"],
+        "{lines:?}"
+    );
+    ensure!(container.path("/run/reader/sub/auth").exists());
+    ensure!(
+        container.ask(&Request::Stop {
+            service: "reader".to_owned()
+        })? == Reply::Done
+    );
+    container.wait_for(name::SERVICE_EXITED)?;
+    ensure!(!container.path("/run/reader/sub/auth").exists());
+    container.signal_init("-TERM")?;
+    ensure!(container.finish()?.success());
+    Ok(())
+}
+
+/// Its probe sees the same one; a service that asks for none shares the machine's.
+fn private_tmp() -> Result<()> {
+    let text = "touch /tmp/$0; stat -f -c '%T %b %S' /tmp; ls /tmp; exec sleep 1000";
+    let mut own = service("own", &["/usr/bin/sh", "-c", text, "own"]);
+    own.private_tmp_bytes = Some(1 << 20);
+    let run = ["/usr/bin/test", "-e", "/tmp/own"];
+    own.ready = Some(probe(Check::Exec {
+        run: run.map(str::to_owned).to_vec(),
+    }));
+    let shares = service("shares", &["/usr/bin/sh", "-c", text, "shares"]);
+    let container = Container::start(&appliance(vec![own, shares]))?;
+    container.wait_for(name::HEALTHY)?;
+    let lines = container.lines("own", 10)?;
+    ensure!(lines == ["tmpfs 256 4096", "own"], "{lines:?}");
+    let lines = container.lines("shares", 10)?;
+    ensure!(
+        lines.last().is_some_and(|line| line == "shares"),
+        "{lines:?}"
+    );
+    ensure!(container.path("/tmp/shares").exists() && !container.path("/tmp/own").exists());
+    Ok(())
+}
+
+fn waiting() -> Result<()> {
+    let port = free_port()?;
+    let mut late = script("late", "exec sleep 1000");
+    let wait = |condition| Wait {
+        condition,
+        period_ms: 100,
+        timeout_ms: 1000,
+    };
+    late.wait = vec![
+        wait(Condition::Check(http(port))),
+        wait(Condition::Path("/tmp/here".to_owned())),
+    ];
+    let container = Container::start(&appliance(vec![late]))?;
+    let waiting = container.wait_for(name::SERVICE_WAITING)?;
+    ensure!(
+        waiting.field("because") == Some("connection refused"),
+        "{waiting}"
+    );
+    let because = container.service("late")?.because.unwrap_or_default();
+    let expected = format!("waiting for http 127.0.0.1:{port}/health because connection refused");
+    ensure!(because == expected, "{because}");
+    std::thread::spawn(move || {
+        crate::service::serve(&["peer", &port.to_string(), "0"].map(str::to_owned))
+    });
+    container.wait("the second condition", |events| {
+        let path = |e: &&Event| e.field("for") == Some("path /tmp/here");
+        events.iter().find(path).cloned()
+    })?;
+    fs::write(container.path("/tmp/here"), "")?;
+    container.wait_for(name::HEALTHY)?;
     Ok(())
 }
 

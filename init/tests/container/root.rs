@@ -25,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// This program inside the root.
 pub const PROGRAM: &str = "/usr/lib/bedplate/service";
 
-/// Enters the root; runs as process 1 of the namespaces.
+/// Enters the root, which is a mount as that of every container; runs as process 1 of the namespaces.
 const ENTER: &str = r#"
 set -e
+mount --bind "$1" "$1"
 for directory in usr/bin usr/lib/x86_64-linux-gnu usr/lib64; do
     mount --bind "/$directory" "$1/$directory"
 done
@@ -122,6 +123,18 @@ impl Container {
         let services = self.status()?.services;
         let found = services.into_iter().find(|service| service.name == name);
         found.with_context(|| format!("no service `{name}`"))
+    }
+
+    /// The last lines that a service printed, `count` at most.
+    pub fn lines(&self, service: &str, count: u32) -> Result<Vec<String>> {
+        let request = Request::Logs {
+            service: service.to_owned(),
+            lines: count,
+        };
+        match self.ask(&request)? {
+            Reply::Logs { lines } => Ok(lines),
+            other => bail!("expected lines, found {other:?}"),
+        }
     }
 
     /// Process 1 as this side of the namespace sees it.

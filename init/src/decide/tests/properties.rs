@@ -20,6 +20,7 @@ fn state() -> State {
     services[0].ready = Some(fixture::probe());
     services[1].requires = vec!["a".to_owned()];
     services[1].live = Some(fixture::probe());
+    services[1].wait = vec![fixture::wait(), fixture::wait()];
     services[2].requires = vec!["b".to_owned(), "d".to_owned()];
     services[2].essential = false;
     services[3].kind = Kind::Oneshot;
@@ -36,13 +37,17 @@ fn service() -> impl Strategy<Value = ServiceId> {
     (0..5_usize).prop_map(ServiceId)
 }
 
+fn result() -> impl Strategy<Value = Result<(), String>> {
+    prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let probe = prop_oneof![
         Just(ProbeKind::Startup),
         Just(ProbeKind::Ready),
         Just(ProbeKind::Live)
     ];
-    let outcome = prop_oneof![Just(Ok(())), Just(Err("no".to_owned()))];
+    let outcome = result();
     prop_oneof![
         6 => Just(Event::Tick),
         4 => (service(), 1..9_u32).prop_map(|(service, pid)| Event::Started { service, pid }),
@@ -53,6 +58,9 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         6 => (service(), 1..5_u32, probe, outcome).prop_map(|(service, run, probe, outcome)| {
             Event::Probed { service, run, check: Checked { probe, outcome } }
+        }),
+        4 => (service(), 1..4_u32, 0..2_usize, result()).prop_map(|(service, run, condition, outcome)| {
+            Event::Awaited { service, run, condition, outcome }
         }),
         1 => service().prop_map(|service| Event::Restart { service, client: 1 }),
         1 => service().prop_map(|service| Event::Stop { service, client: 1 }),
@@ -127,6 +135,7 @@ proptest! {
         let mut state = state();
         let (mut now, mut passed, mut ended) = (0, false, false);
         let mut starts: [Vec<u64>; 5] = Default::default();
+        let mut held = [0; 5];
         // Each time of the last one begins with a full budget.
         let mut restarted = [false, false, false, false, true];
         let mut unanswered = 0_usize;
@@ -148,11 +157,18 @@ proptest! {
                 Event::Rescanned(found) => fallback = found,
                 _ => {}
             }
+            let answered = match &event {
+                Event::Awaited { service, outcome, .. } => Some((service.0, outcome.is_ok())),
+                _ => None,
+            };
             let before = state.services();
             let Ok(actions) = decide(&mut state, now, event) else {
                 prop_assert_eq!(state.services(), before, "a refused event changed something");
                 continue;
             };
+            if let Some((service, true)) = answered {
+                held[service] += 1;
+            }
             for action in actions {
                 match action {
                     Action::Emit(line) => {
@@ -186,6 +202,8 @@ proptest! {
                         let other = state.services()[service.0].pid;
                         prop_assert_eq!(other, None, "two processes of one service");
                         prop_assert!(requirements_hold(&state, service));
+                        prop_assert!(held[service.0] >= state.appliance().services[service.0].wait.len());
+                        held[service.0] = 0;
                         prop_assert!(!ended);
                         starts[service.0].push(now);
                     }

@@ -147,6 +147,9 @@ fn word(action: &Action) -> String {
         Action::Kill { service } => format!("kill {}", service.0),
         Action::PostStop { service, .. } => format!("post {}", service.0),
         Action::Probe { service, probe, .. } => format!("{} {}", probe.word(), service.0),
+        Action::Await {
+            service, condition, ..
+        } => format!("await {} {condition}", service.0),
         Action::CancelProbes { service } => format!("cancel {}", service.0),
         Action::Emit(line) => format!("!{}", line.name),
         Action::Bless => "bless".to_owned(),

@@ -171,6 +171,9 @@ impl Host for ModelHost<'_, '_> {
     fn probe(&mut self, _: ServiceId, _: u32, _: ProbeKind) -> Option<Event> {
         None
     }
+    fn await_condition(&mut self, _: ServiceId, _: u32, _: usize) -> Option<Event> {
+        None
+    }
     fn cancel_probes(&mut self, _: ServiceId) {}
     fn emit(&mut self, _: &event::Event) {}
     fn bless(&mut self) -> Result<String, String> {
