@@ -125,7 +125,11 @@ fn noise(bytes: usize) -> Vec<u8> {
     words.take(bytes / 8).flat_map(u64::to_le_bytes).collect()
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+/// Copies a directory with all that is in it.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("reading `{}`", from.display()))? {
         let entry = entry?;

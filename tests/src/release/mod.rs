@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 
 use crate::{artifacts::Artifacts, bedplate};
 
-pub use copy::Edit;
+pub use copy::{Edit, copy_tree};
 pub use keys::{Keys, keys};
 
 use copy::ImageCopy;
