@@ -131,6 +131,7 @@ pub fn build(
     let profile = &definition.profile.name;
     let kernel = format!("kernel/{profile}");
     resolve::fetch(lock, &[profile, &kernel, tools::BUILD.name], sources)?;
+    resolve::fetch_images(lock, definition, sources)?;
     done("fetch");
     let store = &sources.store;
     let tools = Tools::assemble(lock, tools::BUILD.name, store)?;

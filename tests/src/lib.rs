@@ -15,6 +15,7 @@ pub mod machine;
 #[path = "../../builder/tests/repository/server.rs"]
 pub mod mirror;
 pub mod powercut;
+pub mod registry;
 pub mod release;
 pub mod story;
 pub mod systems;

@@ -463,3 +463,67 @@ fn name_replies() {
         &[reply(1, address), reply(2, &behind)],
     );
 }
+
+#[test]
+fn images_of_registries() {
+    let digest = Digest::of(b"x");
+    let reference = format!("localhost:5000/a/b:1.0@{digest}");
+    let references = texts(&["grafana/grafana:12.0.2", &reference]);
+    attack(hostile::image_reference, CASES, &references);
+    let blob = format!(
+        r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{digest}","size":7}}"#
+    );
+    let manifest = format!(r#"{{"schemaVersion":2,"config":{blob},"layers":[{blob},{blob}]}}"#);
+    let platform = r#""platform":{"os":"linux","architecture":"amd64"}}"#;
+    let entry = blob.replace("}", &format!(",{platform}"));
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#);
+    attack(hostile::image_document, CASES, &texts(&[&manifest, &index]));
+    let config = format!(
+        r#"{{"os":"linux","architecture":"amd64","config":{{"Env":["A=b"],"Cmd":["/x"],"WorkingDir":"/w"}},"rootfs":{{"diff_ids":["{digest}"]}}}}"#
+    );
+    attack(hostile::image_config, CASES, &texts(&[&config]));
+    let challenge = r#"Bearer realm="https://a.test/t",service="r",scope="repository:a/b:pull""#;
+    attack(
+        hostile::challenge,
+        CASES,
+        &texts(&[challenge, "Basic realm=x"]),
+    );
+    let kept = r#"{"auths":{"r.test":{"auth":"dXNlcjpwYXNz"}}}"#;
+    attack(hostile::credentials, CASES, &texts(&[kept]));
+}
+
+#[test]
+fn image_layers() {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (kind, name, target) in [
+        (tar::EntryType::Directory, "a/", ""),
+        (tar::EntryType::Regular, "a/x", ""),
+        (tar::EntryType::Link, "h", "a/x"),
+        (tar::EntryType::Symlink, "s", "a"),
+        (tar::EntryType::Regular, "s/.wh.x", ""),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o755);
+        header.set_uid(rustix::process::getuid().as_raw().into());
+        header.set_gid(rustix::process::getgid().as_raw().into());
+        header.set_mtime(0);
+        header.set_size(0);
+        let appended = match target {
+            "" => archive.append_data(&mut header, name, std::io::empty()),
+            target => archive.append_link(&mut header, name, target),
+        };
+        appended.unwrap();
+    }
+    let layer = archive.into_inner().unwrap();
+    attack(hostile::image_layer, CASES_WITH_FILES, &[layer]);
+}
+
+#[test]
+fn python_wheels() {
+    attack(
+        hostile::python_wheel,
+        CASES,
+        &[include_bytes!("../hostile/app-1.0-py3-none-any.whl").to_vec()],
+    );
+}

@@ -7,7 +7,11 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::definition::{self, Definition, Overrides};
+use super::registry::{self, RegistryArguments};
+use crate::{
+    definition::{self, Definition, Overrides},
+    registry::Origins,
+};
 
 /// The image and where its profiles are.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,10 +27,14 @@ pub struct ImageArguments {
     /// Trust the bundles of this public key too, besides those that `[update]` names.
     #[arg(long, value_name = "KEY.pub")]
     trust: Vec<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArguments,
 }
 
 /// What stands for every profile.
 const ALL: &str = "all";
+/// Name of the lock beside `image.toml`.
+const LOCK: &str = "bedplate.lock";
 
 /// The definitions of an image, those that were asked for first.
 #[derive(Debug)]
@@ -48,23 +56,39 @@ impl Profiles {
 }
 
 impl ImageArguments {
-    /// The image's directory.
-    pub fn directory(&self) -> &Path {
-        &self.image
+    /// Where the image's lock is, or will be.
+    pub fn lock(&self) -> PathBuf {
+        self.image.join(LOCK)
+    }
+
+    /// Where its images of registries come from.
+    pub fn origins(&self) -> Result<Origins> {
+        self.registry.origins()
     }
 
     /// The definitions for every profile, which is what a lock covers, each once.
     ///
     /// Problems of the definition for `profile` are reported first, so that an unknown profile is
     /// called one.
+    ///
+    /// Images of registries that the lock pins can be had without one.
     pub fn load(&self, profile: &str) -> Result<Profiles> {
+        self.load_with(profile, Some(&self.lock()))
+    }
+
+    /// As [`Self::load`] for a lock that is made anew: what it pins does not count.
+    pub fn load_anew(&self, profile: &str) -> Result<Profiles> {
+        self.load_with(profile, None)
+    }
+
+    fn load_with(&self, profile: &str, lock: Option<&Path>) -> Result<Profiles> {
         let directory = self.profiles_directory()?;
         let mut names = definition::profile_names(&directory)
             .with_context(|| format!("reading the profiles in `{}`", directory.display()))?;
         let overrides = Overrides {
             version: self.version.clone(),
             trust: self.trust.clone(),
-            images: Default::default(),
+            images: registry::available(&self.origins()?, lock),
         };
         let load = |name: &str| definition::load_with(&self.image, name, &directory, &overrides);
         let wanted = if profile == ALL {
@@ -81,11 +105,10 @@ impl ImageArguments {
             eprintln!("{warning}");
         }
         report_left_out(wanted.iter().chain(&others));
-        let wanted_count = if profile == ALL { others.len() } else { 1 };
-        Ok(Profiles {
-            all: wanted.into_iter().chain(others).collect(),
-            wanted_count,
-        })
+        let all: Vec<_> = wanted.into_iter().chain(others).collect();
+        self.registry.check(&all)?;
+        let wanted_count = if profile == ALL { all.len() } else { 1 };
+        Ok(Profiles { all, wanted_count })
     }
 
     fn profiles_directory(&self) -> Result<PathBuf> {

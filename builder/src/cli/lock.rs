@@ -20,8 +20,12 @@ pub struct Arguments {
 
 /// Locks all profiles of the image; prints how many packages each set has.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let profiles = arguments.image.load("all")?;
-    let sources = arguments.source.sources()?;
+    let profiles = if arguments.update {
+        arguments.image.load_anew("all")?
+    } else {
+        arguments.image.load("all")?
+    };
+    let sources = arguments.source.sources_for(&arguments.image)?;
     let lock = if arguments.update {
         arguments
             .source
@@ -33,6 +37,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     for (set, packages) in &lock.sets {
         println!("{set}: {} packages", packages.len());
+    }
+    for image in &lock.images {
+        println!("{}: {}", image.reference, image.manifest);
     }
     Ok(ExitCode::SUCCESS)
 }

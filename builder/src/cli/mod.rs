@@ -13,6 +13,7 @@ mod key;
 mod lock;
 mod plan;
 mod publish;
+mod registry;
 mod run;
 mod sign;
 mod source;

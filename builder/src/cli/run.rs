@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // Before anything is built: an address that cannot be linked is the definition's fault.
     let side = arguments.machine.link.as_ref().map(|_| Side::A);
     link::user_network(&definition.network.mode, side)?;
-    let sources = arguments.source.sources()?;
+    let sources = arguments.source.sources_for(&arguments.image)?;
     let lock = arguments
         .source
         .lock(&arguments.image, profiles.all(), &sources)?;

@@ -10,9 +10,6 @@ use crate::{
 
 use super::image::ImageArguments;
 
-/// Name of the lock beside `image.toml`.
-const LOCK: &str = "bedplate.lock";
-
 /// Arguments of verbs that read packages.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceArguments {
@@ -40,6 +37,14 @@ impl SourceArguments {
         Ok(sources)
     }
 
+    /// The sources on this host, and those of the images that `image` names.
+    pub fn sources_for(&self, image: &ImageArguments) -> Result<Sources> {
+        Ok(Sources {
+            images: image.origins()?,
+            ..self.sources()?
+        })
+    }
+
     /// The image's lock: as it is when current, else made anew unless `--locked`.
     pub fn lock(
         &self,
@@ -52,8 +57,12 @@ impl SourceArguments {
         } else {
             LockMode::UseIfCurrent
         };
-        let path = image.directory().join(LOCK);
-        Ok(resolve::ensure_lock(&path, definitions, mode, sources)?)
+        Ok(resolve::ensure_lock(
+            &image.lock(),
+            definitions,
+            mode,
+            sources,
+        )?)
     }
 
     /// The image's lock, made anew from what the archives have now.
@@ -63,9 +72,8 @@ impl SourceArguments {
         definitions: &[Definition],
         sources: &Sources,
     ) -> Result<Lock> {
-        let path = image.directory().join(LOCK);
         Ok(resolve::ensure_lock(
-            &path,
+            &image.lock(),
             definitions,
             LockMode::Update,
             sources,

@@ -1,9 +1,9 @@
-//! `[[file]]`, `[[tree]]` and `[[directory]]`: what the definition adds to the root.
+//! `[[file]]` and `[[directory]]`: what the definition adds to the root.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    Directory, File, Known, Tree,
+    Directory, File, Known,
     decode::Table,
     literal, name,
     problem::{Problem, Problems},
@@ -109,27 +109,6 @@ pub(super) fn read_files(root: &Table<'_>, known: &Known<'_>) -> Vec<File> {
     tables.map(|table| table.decode(&mut read)).collect()
 }
 
-/// `[[tree]]`, paths each once.
-pub(super) fn read_trees(root: &Table<'_>, known: &Known<'_>) -> Vec<Tree> {
-    let mut paths = Vec::new();
-    let mut read = |table: &Table<'_>| {
-        let path = visible_path(table, known);
-        check_unique(table.problems(), "tree", &path, &mut paths);
-        let source = table.required("source", |text| Ok(text.to_owned()));
-        let found = known.sources.existing(&source);
-        if let Some(found) = found.as_ref().filter(|_| !source.value.is_empty()) {
-            literal::check_tree(found, &source, table.problems());
-        }
-        Tree {
-            path: path.value,
-            source: found.unwrap_or_default(),
-            owner: known.accounts.owner(table),
-        }
-    };
-    let tables = root.tables("tree").into_iter();
-    tables.map(|table| table.decode(&mut read)).collect()
-}
-
 /// `[[directory]]`, paths each once.
 pub(super) fn read_directories(root: &Table<'_>, known: &Known<'_>) -> Vec<Directory> {
     let mut paths = Vec::new();
@@ -149,7 +128,7 @@ pub(super) fn read_directories(root: &Table<'_>, known: &Known<'_>) -> Vec<Direc
 }
 
 /// `path`, reported when a mount would hide it.
-fn visible_path(table: &Table<'_>, known: &Known<'_>) -> At<String> {
+pub(super) fn visible_path(table: &Table<'_>, known: &Known<'_>) -> At<String> {
     let path = table.required("path", name::absolute);
     let volumes = known.volumes.iter().map(|volume| volume.path.as_str());
     let mut mounts = HIDDEN.into_iter().chain(volumes);

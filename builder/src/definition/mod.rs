@@ -22,6 +22,7 @@ mod model;
 mod mount;
 mod name;
 mod oci;
+mod origin;
 mod part;
 mod port;
 mod probe;
@@ -37,6 +38,7 @@ mod unit;
 mod update;
 mod wait;
 mod watchdog;
+pub mod wheel;
 
 use std::{
     collections::BTreeMap,
@@ -58,14 +60,14 @@ use template::Scope;
 
 pub use model::{
     Allow, Base, Definition, Deny, Directory, Disk, File, Firewall, Image, Ports, Profile,
-    Protocol, Repository, Service, Tree, Update, User, Volume,
+    Protocol, Repository, Service, Tree, TreeOrigin, Update, User, Volume,
 };
 pub use mount::{Mount, MountSource};
 pub use oci::{Available, OciSource};
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
 pub use summary::Summary;
-pub use tree::{SourceContent, SourceEntry, SourceTree, TreeReadError};
+pub use tree::{SourceContent, SourceEntry, SourceTree, TreeReadError, TreeSource, read_tree};
 
 /// What the nouns of a definition may refer to.
 #[derive(Debug)]
@@ -212,7 +214,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         directory: PathBuf::new(),
         profile: tuned(root, profile.profile),
         files: content::read_files(root, &known),
-        trees: content::read_trees(root, &known),
+        trees: origin::read_trees(root, &known),
         directories: content::read_directories(root, &known),
         backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,

@@ -196,10 +196,26 @@ pub struct File {
 pub struct Tree {
     /// Absolute path in the root.
     pub path: String,
-    /// Directory that is copied.
-    pub source: PathBuf,
+    /// Where it comes from.
+    pub origin: TreeOrigin,
     /// Owner.
     pub owner: String,
+}
+
+/// Where a tree comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeOrigin {
+    /// A directory.
+    Directory(PathBuf),
+    /// A Python wheel.
+    Wheel(PathBuf),
+    /// A part of an image of [`Definition::oci`].
+    Image {
+        /// Name of the image.
+        name: String,
+        /// Absolute path in its root; `/` for all of it.
+        from: String,
+    },
 }
 
 /// `[[directory]]`.

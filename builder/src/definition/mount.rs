@@ -61,6 +61,9 @@ fn parse(text: &str) -> Result<Mount, String> {
         None => (text, false),
     };
     let (source, target) = text.split_once(':').ok_or(EXPECTED)?;
+    if target.contains(':') {
+        return Err(EXPECTED.to_owned());
+    }
     let source = match source.starts_with('/') {
         true => MountSource::Path(name::absolute(source)?),
         false => MountSource::Volume(name::plain(source).map_err(|_| EXPECTED)?),

@@ -34,7 +34,10 @@ pub struct Available {
 impl Available {
     fn has(&self, image: &OciSource) -> bool {
         let pinned = (image.name.clone(), image.reference.to_string());
-        self.registry || self.given.contains(&image.name) || self.locked.contains(&pinned)
+        self.registry
+            || image.reference.registry.is_some()
+            || self.given.contains(&image.name)
+            || self.locked.contains(&pinned)
     }
 }
 

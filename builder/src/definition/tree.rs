@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Definition;
+use super::{
+    Definition, Tree, TreeOrigin,
+    wheel::{self, WheelError},
+};
 
 /// A tree that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,15 @@ pub enum TreeReadError {
     /// An entry is no file, directory or link.
     #[error("expected a file, directory or link, found something else at `{}`", .0.display())]
     Kind(PathBuf),
+    /// A wheel cannot be taken.
+    #[error("cannot take the wheel `{}`", path.display())]
+    Wheel {
+        /// The wheel.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: WheelError,
+    },
 }
 
 /// A `[[tree]]` with its files.
@@ -37,8 +49,22 @@ pub struct SourceTree {
     pub path: String,
     /// Owner of everything in it.
     pub owner: String,
-    /// Everything in it, sorted, each directory before what is in it.
-    pub entries: Vec<SourceEntry>,
+    /// What is in it.
+    pub source: TreeSource,
+}
+
+/// What is in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeSource {
+    /// Everything, sorted, each directory before what is in it.
+    Entries(Vec<SourceEntry>),
+    /// A part of an image, which is unpacked when its step is made.
+    Image {
+        /// Name of the image in the definition.
+        name: String,
+        /// Absolute path in its root; `/` for all of it.
+        from: String,
+    },
 }
 
 /// One entry of a tree.
@@ -72,18 +98,42 @@ impl SourceTree {
     /// # Errors
     /// An entry that cannot be read, or is of another kind.
     pub fn read(definition: &Definition) -> Result<Vec<Self>, TreeReadError> {
-        let read = |tree: &super::Tree| {
+        let read = |tree: &Tree| {
             Ok(Self {
                 path: tree.path.clone(),
                 owner: tree.owner.clone(),
-                entries: read_tree(&tree.source, Path::new(&tree.path))?,
+                source: read_source(tree)?,
             })
         };
         definition.trees.iter().map(read).collect()
     }
 }
 
-fn read_tree(source: &Path, target: &Path) -> Result<Vec<SourceEntry>, TreeReadError> {
+fn read_source(tree: &Tree) -> Result<TreeSource, TreeReadError> {
+    let target = Path::new(&tree.path);
+    let entries = match &tree.origin {
+        TreeOrigin::Directory(source) => read_tree(source, target)?,
+        TreeOrigin::Wheel(path) => {
+            let files = wheel::load(path);
+            let files = files.map_err(|source| TreeReadError::Wheel {
+                path: path.clone(),
+                source,
+            })?;
+            wheel::entries(files, target)
+        }
+        TreeOrigin::Image { name, from } => {
+            let (name, from) = (name.clone(), from.clone());
+            return Ok(TreeSource::Image { name, from });
+        }
+    };
+    Ok(TreeSource::Entries(entries))
+}
+
+/// The directory or file at `source` and all below it, to lie at `target`; sorted.
+///
+/// # Errors
+/// An entry that cannot be read, or is of another kind.
+pub fn read_tree(source: &Path, target: &Path) -> Result<Vec<SourceEntry>, TreeReadError> {
     let content = read_content(source)?;
     let is_directory = content == SourceContent::Directory;
     let path = target.to_owned();

@@ -70,6 +70,8 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
         secret_environment: service.secret_environment,
         secrets: service.secrets,
         working_directory: service.working_directory.unwrap_or_else(|| "/".to_owned()),
+        root: None,
+        mounts: Vec::new(),
         runtime_directories: service.runtime_directories,
         config: service.config,
         private_tmp_bytes: service.private_tmp_bytes,

@@ -10,13 +10,18 @@ use super::{
     EPOCH, Inputs, Layer, LayerError,
     accounts::{AccountError, Accounts, Owner},
     firewall,
+    images::Images,
     step::Step,
     tree::{Metadata, Tree},
 };
-use crate::definition::{self, Definition, SourceContent, SourceEntry};
+use crate::definition::{self, Definition, SourceContent, SourceEntry, TreeSource};
 
 /// Application code, as it lies in the definition.
-pub(super) fn app(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
+pub(super) fn app(
+    inputs: &Inputs<'_>,
+    below: &[Layer],
+    images: &Images,
+) -> Result<Layer, LayerError> {
     let definition = inputs.definition;
     let step = Step {
         name: "app",
@@ -28,7 +33,11 @@ pub(super) fn app(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerEr
         let writer = Tree::open(root)?;
         for tree in inputs.trees {
             let owner = resolve(&accounts, &tree.owner, &tree.path)?;
-            for entry in &tree.entries {
+            let entries = match &tree.source {
+                TreeSource::Entries(entries) => entries,
+                TreeSource::Image { name, from } => &images.read(name, from, &tree.path)?,
+            };
+            for entry in entries {
                 write_entry(&writer, entry, owner)?;
             }
         }

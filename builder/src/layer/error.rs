@@ -5,9 +5,12 @@ use std::{io, path::PathBuf};
 use bedplate_sys::{overlay::OverlayError, sandbox::SandboxError};
 
 use super::{
-    accounts::AccountError, libraries::LibraryError, tree::TreeError, unpack::UnpackError,
+    accounts::AccountError, images::ImageUnpackError, libraries::LibraryError, tree::TreeError,
+    unpack::UnpackError,
 };
-use crate::{disk::modules::ModulesError, store::StoreError, tool::ToolError};
+use crate::{
+    definition::TreeReadError, disk::modules::ModulesError, store::StoreError, tool::ToolError,
+};
 
 /// A layer that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,28 @@ pub enum LayerError {
     /// The kernel lacks a module, or one cannot be read.
     #[error("cannot list the modules that PID 1 loads")]
     Modules(#[from] ModulesError),
+    /// An image of a registry.
+    #[error("cannot unpack the image `{name}`")]
+    Image {
+        /// Its name in the definition.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Box<ImageUnpackError>,
+    },
+    /// A service does not fit the image that it runs in.
+    #[error("service `{service}` in the image `{image}`: {what}")]
+    Root {
+        /// The service.
+        service: String,
+        /// The image.
+        image: String,
+        /// What was expected.
+        what: String,
+    },
+    /// A part of an image cannot be read.
+    #[error(transparent)]
+    Source(#[from] TreeReadError),
     /// A library of a state tool cannot be found.
     #[error("cannot copy the tools of the state partition")]
     Libraries(#[from] LibraryError),

@@ -65,14 +65,17 @@ fn write(entry: &mut tar::Entry<'_, impl Read>, tree: &Tree) -> Result<(), Extra
     Ok(())
 }
 
-fn destination(entry: &tar::Entry<'_, impl Read>, path: &Path) -> Result<PathBuf, ExtractError> {
+pub(super) fn destination(
+    entry: &tar::Entry<'_, impl Read>,
+    path: &Path,
+) -> Result<PathBuf, ExtractError> {
     let bytes = entry.link_name_bytes().filter(|bytes| !bytes.is_empty());
     bytes
         .map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)))
         .ok_or_else(|| ExtractError::Link(path.to_owned()))
 }
 
-fn metadata(header: &tar::Header) -> io::Result<Metadata> {
+pub(super) fn metadata(header: &tar::Header) -> io::Result<Metadata> {
     let id = |value: u64| {
         u32::try_from(value).map_err(|_| io::Error::other("a user or group id past 32 bits"))
     };

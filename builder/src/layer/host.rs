@@ -8,6 +8,7 @@ use super::{
     Inputs, KernelTree, Layer, LayerError,
     accounts::Accounts,
     appliance::appliance,
+    images::Images,
     libraries,
     step::Step,
     tree::{Metadata, Tree},
@@ -29,6 +30,7 @@ pub(super) fn init(
     inputs: &Inputs<'_>,
     below: &[Layer],
     kernel: &KernelTree,
+    images: &Images,
 ) -> Result<Layer, LayerError> {
     let step = Step {
         name: "init",
@@ -43,7 +45,8 @@ pub(super) fn init(
         write_mount_points(&tree, inputs)?;
         write_identity(&tree, root, inputs)?;
         write_trust(&tree, inputs)?;
-        let document = appliance(inputs.definition, &Accounts::load(root)?)?;
+        let mut document = appliance(inputs.definition, &Accounts::load(root)?)?;
+        images.fit(inputs.definition, &mut document.services, root)?;
         write(
             &tree,
             layout::APPLIANCE,

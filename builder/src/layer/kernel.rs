@@ -51,7 +51,7 @@ pub(super) fn kernel(inputs: &Inputs<'_>) -> Result<(Layer, KernelTree), LayerEr
         modules: step.join(UPPER),
     };
     let layer = Layer {
-        name: "kernel",
+        name: "kernel".to_owned(),
         key,
         step,
     };

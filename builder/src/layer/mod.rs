@@ -2,7 +2,7 @@
 //!
 //! A layer is a step of the store: the upper directory of an overlay over the layers below. Its key
 //! comes from the plan. Cut so that versions and profiles share them: `base`, `packages`,
-//! `kernel`, `app`, `config`, `init`. Everything in a layer is normalised
+//! `kernel`, `app`, `config`, one per image of a registry, `init`. Everything in a layer is normalised
 //! ([`normalise`]): nothing depends on time, host or order. Not here: archives (`image`), file
 //! systems (`disk`).
 
@@ -15,6 +15,7 @@ mod error;
 pub mod extract;
 mod firewall;
 mod host;
+mod images;
 mod kernel;
 mod libraries;
 pub mod normalise;
@@ -30,6 +31,8 @@ use bedplate_contract::Digest;
 use bedplate_sys::overlay::{self, Mounted};
 
 pub use error::LayerError;
+use images::Images;
+pub use images::{Budget, ImageUnpackError, apply};
 pub use kernel::KernelTree;
 
 use crate::{
@@ -69,15 +72,15 @@ pub struct Inputs<'a> {
 /// One layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    name: &'static str,
+    name: String,
     key: Digest,
     step: PathBuf,
 }
 
 impl Layer {
-    /// `base`, `packages`, `kernel`, `app`, `config` or `init`.
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// `base`, `packages`, `kernel`, `app`, `config`, `oci/<image>` or `init`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Digest of all it is made of.
@@ -150,9 +153,11 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Rootfs, LayerError> {
     layers.push(packages::packages(inputs, &layers)?);
     let (layer, kernel) = kernel::kernel(inputs)?;
     layers.push(layer);
-    layers.push(config::app(inputs, &layers)?);
+    let images = Images::unpack(inputs)?;
+    layers.push(config::app(inputs, &layers, &images)?);
     layers.push(config::config(inputs, &layers)?);
-    layers.push(host::init(inputs, &layers, &kernel)?);
+    layers.extend(images.layers());
+    layers.push(host::init(inputs, &layers, &kernel, &images)?);
     Ok(Rootfs {
         layers,
         kernel,

@@ -20,7 +20,7 @@ const MERGED: &str = "merged";
 /// A layer about to be made.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
-    pub(super) name: &'static str,
+    pub(super) name: &'a str,
     pub(super) key: Digest,
     pub(super) store: &'a Store,
 }
@@ -37,7 +37,7 @@ impl Step<'_> {
             normalise::normalise(&step.join(UPPER))
         })?;
         Ok(Layer {
-            name: self.name,
+            name: self.name.to_owned(),
             key: self.key,
             step,
         })

@@ -5,15 +5,18 @@
 //! replaces a directory by something else.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::{CString, OsStr, OsString},
     fs,
     io::{self, Read},
-    os::fd::OwnedFd,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::OsStringExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
 use rustix::{
-    fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid},
     io::Errno,
 };
 
@@ -47,6 +50,19 @@ pub struct Metadata {
     pub gid: u32,
     /// Seconds since 1970.
     pub mtime: i64,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A device, pipe or socket.
+    Other,
 }
 
 /// A tree that is written.
@@ -178,6 +194,83 @@ impl Tree {
         .map_err(|e| fail("make the hard link", path, e))
     }
 
+    /// What is at `path`, a link itself; `None` when nothing is.
+    ///
+    /// # Errors
+    /// A system call fails.
+    pub fn kind(&self, path: &Path) -> Result<Option<Kind>, TreeError> {
+        let place = self.place(path)?;
+        let found = rustix::fs::statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW);
+        match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
+            Ok(FileType::Directory) => Ok(Some(Kind::Directory)),
+            Ok(FileType::RegularFile) => Ok(Some(Kind::File)),
+            Ok(FileType::Symlink) => Ok(Some(Kind::Link)),
+            Ok(_) => Ok(Some(Kind::Other)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(fail("look at", path, errno)),
+        }
+    }
+
+    /// Whether `path` is a directory, and no link to one.
+    ///
+    /// # Errors
+    /// A system call fails.
+    pub fn is_directory(&self, path: &Path) -> Result<bool, TreeError> {
+        Ok(self.kind(path)? == Some(Kind::Directory))
+    }
+
+    /// Removes `path`, and all below it; a link itself, never what it leads to.
+    ///
+    /// # Errors
+    /// A system call fails; nothing at `path` is no error.
+    pub fn remove(&self, path: &Path) -> Result<(), TreeError> {
+        if self.is_directory(path)? {
+            for name in self.names(path)? {
+                self.remove(&path.join(name))?;
+            }
+            let place = self.place(path)?;
+            return rustix::fs::unlinkat(&place.parent, &place.name, AtFlags::REMOVEDIR)
+                .map_err(|e| fail("remove", path, e));
+        }
+        self.place(path)?.clear()
+    }
+
+    /// The names in the directory `path`, sorted.
+    ///
+    /// # Errors
+    /// It is no directory, or cannot be read.
+    pub fn names(&self, path: &Path) -> Result<Vec<OsString>, TreeError> {
+        let directory = self.open_directory(&inside(path)?)?;
+        let read = || -> Result<Vec<OsString>, Errno> {
+            // An open path alone cannot be read.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let readable = rustix::fs::openat(&directory, ".", flags, Mode::empty())?;
+            let entries = rustix::fs::Dir::new(readable)?;
+            let names = entries.map(|entry| Ok(entry?.file_name().to_owned()));
+            let names: Vec<CString> = names.collect::<Result<_, Errno>>()?;
+            let names = names.into_iter().map(CString::into_bytes);
+            let names = names.filter(|name| name != b"." && name != b"..");
+            Ok(names.map(OsString::from_vec).collect())
+        };
+        let mut names = read().map_err(|e| fail("list", path, e))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Where the directory `path` is, relative to the root, with all links followed within it.
+    ///
+    /// # Errors
+    /// It is no directory.
+    pub fn resolve(&self, path: &Path) -> Result<PathBuf, TreeError> {
+        let named = |fd: &OwnedFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        let found = self.open_directory(&inside(path)?)?;
+        let top = self.open_directory(Path::new(""))?;
+        let names = named(&found).and_then(|found| Ok((found, named(&top)?)));
+        let (found, top) = names.map_err(|e| fail("resolve", path, e))?;
+        let relative = found.strip_prefix(&top).map(Path::to_owned);
+        relative.map_err(|_| TreeError::Escape(path.to_owned()))
+    }
+
     fn place(&self, path: &Path) -> Result<Place, TreeError> {
         let path = inside(path)?;
         let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else {
@@ -233,7 +326,7 @@ impl Place {
 }
 
 /// The path relative to the root: `.` and a leading `/` are dropped, `..` is refused.
-fn inside(path: &Path) -> Result<PathBuf, TreeError> {
+pub(super) fn inside(path: &Path) -> Result<PathBuf, TreeError> {
     let mut clean = PathBuf::new();
     for component in path.components() {
         match component {

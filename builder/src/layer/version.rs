@@ -9,6 +9,8 @@ pub const BASE: u32 = 1;
 pub const PACKAGES: u32 = 1;
 /// Of `kernel`.
 pub const KERNEL: u32 = 1;
+/// Of an image of a registry.
+pub const IMAGE: u32 = 1;
 /// Of `app`.
 pub const APP: u32 = 1;
 /// Of `config`.

@@ -9,8 +9,9 @@ use bedplate_contract::Digest;
 
 use super::step::{Input, Parts};
 use crate::{
-    definition::{Definition, File, SourceContent, SourceEntry, SourceTree},
+    definition::{Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource},
     host::HostPrograms,
+    registry::PinnedImage,
     resolve::lock::LockedPackage,
 };
 
@@ -50,10 +51,22 @@ fn unowned(file: &File) -> Parts {
         .part(&file.content)
 }
 
+/// A part of an image is known by its name and path here: the image itself is an input of its own.
 pub(super) fn tree(tree: &SourceTree) -> Input {
     let start = Parts::default().part(tree.owner.as_bytes());
-    let all = tree.entries.iter().fold(start, add_entry);
+    let all = match &tree.source {
+        TreeSource::Entries(entries) => entries.iter().fold(start, add_entry),
+        TreeSource::Image { name, from } => start
+            .part(b"image")
+            .part(name.as_bytes())
+            .part(from.as_bytes()),
+    };
     Input::new(format!("tree {}", tree.path), all.digest())
+}
+
+/// The manifest covers configuration and layers.
+pub(super) fn image_of_registry(image: &PinnedImage) -> Input {
+    Input::new(format!("image {}", image.reference), image.manifest)
 }
 
 fn add_entry(parts: Parts, entry: &SourceEntry) -> Parts {

@@ -22,11 +22,12 @@ pub use step::{Input, Step};
 
 use crate::{
     bundle,
-    definition::{Definition, SourceTree},
+    definition::{Definition, SourceTree, TreeSource},
     disk,
     host::HostPrograms,
     image,
     layer::version,
+    registry::PinnedImage,
     resolve::{
         lock::{Lock, Part},
         tools,
@@ -45,6 +46,8 @@ pub struct Plan {
     pub packages: Step,
     /// The kernel and its modules.
     pub kernel: Step,
+    /// The images of registries that the definition uses, by their names.
+    pub images: Vec<ImageStep>,
     /// The trees of the definition.
     pub app: Step,
     /// Users, directories and files.
@@ -62,18 +65,46 @@ pub struct Plan {
 impl Plan {
     /// All steps in the order in which they run.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        iter::once(&self.tools)
-            .chain(self.layers())
+        let Self { base, packages, .. } = self;
+        let images = self.images.iter().map(|image| &image.step);
+        [&self.tools, base, packages, &self.kernel]
+            .into_iter()
+            .chain(images)
+            .chain([&self.app, &self.config, &self.init])
             .chain(&self.archives)
             .chain([&self.disk, &self.bundle])
     }
 
+    /// The step that unpacks the image `name`.
+    pub fn image(&self, name: &str) -> Option<&ImageStep> {
+        self.images.iter().find(|image| image.name == name)
+    }
+
     /// The steps that make layers, the lowest first.
-    fn layers(&self) -> [&Step; 6] {
+    fn layers(&self) -> impl Iterator<Item = &Step> {
         let Self { base, packages, .. } = self;
         let Self { kernel, app, .. } = self;
-        [base, packages, kernel, app, &self.config, &self.init]
+        [base, packages, kernel, app, &self.config]
+            .into_iter()
+            .chain(roots(&self.images))
+            .chain([&self.init])
     }
+}
+
+/// An image of a registry, unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageStep {
+    /// Its name in the definition.
+    pub name: String,
+    /// The step.
+    pub step: Step,
+    /// Whether a service runs in it, so that it is a layer of the root; else trees are made of it.
+    pub is_layer: bool,
+}
+
+fn roots(images: &[ImageStep]) -> impl Iterator<Item = &Step> {
+    let roots = images.iter().filter(|image| image.is_layer);
+    roots.map(|image| &image.step)
 }
 
 /// Plans the build of a definition.
@@ -89,9 +120,10 @@ pub fn plan(
     let base = base(definition, lock);
     let packages = packages(definition, lock, &base);
     let kernel = kernel(definition, lock);
-    let app = app(definition, trees, [&packages, &kernel]);
+    let images = images(definition, lock, trees);
+    let app = app(definition, trees, [&packages, &kernel], &images);
     let config = config(definition, &app);
-    let init = init(definition, host, [&config, &tools]);
+    let init = init(definition, host, [&config, &tools], &images);
     let disk = disk(definition, host, [&init, &kernel, &tools]);
     let bundle = bundle(definition, &disk);
     let mut plan = Plan {
@@ -99,6 +131,7 @@ pub fn plan(
         base,
         packages,
         kernel,
+        images,
         app,
         config,
         init,
@@ -106,7 +139,7 @@ pub fn plan(
         disk,
         bundle,
     };
-    plan.archives = plan.layers().map(archive).into();
+    plan.archives = plan.layers().map(archive).collect();
     plan
 }
 
@@ -141,10 +174,43 @@ fn kernel(definition: &Definition, lock: &Lock) -> Step {
     Step::new("kernel", version::KERNEL, packages.collect())
 }
 
-fn app(definition: &Definition, trees: &[SourceTree], below: [&Step; 2]) -> Step {
+/// Each made on its own: versions of an appliance share what they have in common.
+fn images(definition: &Definition, lock: &Lock, trees: &[SourceTree]) -> Vec<ImageStep> {
+    let runs_in = |name: &str| {
+        let mut services = definition.services.iter();
+        services.any(|service| service.oci.as_deref() == Some(name))
+    };
+    let step = |image: &PinnedImage| ImageStep {
+        name: image.name.clone(),
+        step: Step::new(
+            format!("oci/{}", image.name),
+            version::IMAGE,
+            vec![input::image_of_registry(image)],
+        ),
+        is_layer: runs_in(&image.name),
+    };
+    let used = |image: &&PinnedImage| runs_in(&image.name) || is_source(&image.name, trees);
+    lock.images.iter().filter(used).map(step).collect()
+}
+
+/// Whether a tree is a part of the image `name`.
+fn is_source(name: &str, trees: &[SourceTree]) -> bool {
+    let mut sources = trees.iter().map(|tree| &tree.source);
+    sources.any(|source| matches!(source, TreeSource::Image { name: of, .. } if of == name))
+}
+
+fn app(
+    definition: &Definition,
+    trees: &[SourceTree],
+    below: [&Step; 2],
+    images: &[ImageStep],
+) -> Step {
+    let sources = images.iter().filter(|image| is_source(&image.name, trees));
+    let sources = sources.map(|image| layer(&image.step));
     let inputs = below
         .into_iter()
         .map(layer)
+        .chain(sources)
         .chain(input::users(definition))
         .chain(trees.iter().map(input::tree));
     Step::new("app", version::APP, inputs.collect())
@@ -159,9 +225,15 @@ fn config(definition: &Definition, app: &Step) -> Step {
     Step::new("config", version::CONFIG, inputs.collect())
 }
 
-fn init(definition: &Definition, host: &HostPrograms<'_>, [config, tools]: [&Step; 2]) -> Step {
+fn init(
+    definition: &Definition,
+    host: &HostPrograms<'_>,
+    [config, tools]: [&Step; 2],
+    images: &[ImageStep],
+) -> Step {
     let inputs = [layer(config), tools.output("tools")]
         .into_iter()
+        .chain(roots(images).map(layer))
         .chain(input::programs(host))
         .chain(input::appliance(definition))
         .chain([input::trust(definition)]);

@@ -7,6 +7,7 @@ use bedplate_contract::{Digest, SchemaVersion};
 use super::*;
 use crate::{
     definition::{self, SourceContent, SourceEntry},
+    registry::{Blob, PinnedImage},
     resolve::lock::LockedPackage,
 };
 
@@ -69,19 +70,31 @@ impl Inputs {
                 mode: 0o755,
             },
         };
+        let mut definition = definition::load(directory.path(), "min", &profiles).unwrap();
+        definition.services[0].oci = Some("page".to_owned());
         Self {
-            definition: definition::load(directory.path(), "min", &profiles).unwrap(),
+            definition,
             lock: lock(),
             host: HostPrograms {
                 init: b"init",
                 bedplatectl: b"ctl",
                 gpu_probe: b"gpu",
             },
-            trees: vec![SourceTree {
-                path: "/srv/app".to_owned(),
-                owner: "app".to_owned(),
-                entries: vec![entry],
-            }],
+            trees: vec![
+                SourceTree {
+                    path: "/srv/app".to_owned(),
+                    owner: "app".to_owned(),
+                    source: TreeSource::Entries(vec![entry]),
+                },
+                SourceTree {
+                    path: "/srv/code".to_owned(),
+                    owner: "app".to_owned(),
+                    source: TreeSource::Image {
+                        name: "code".to_owned(),
+                        from: "/".to_owned(),
+                    },
+                },
+            ],
         }
     }
 
@@ -131,6 +144,21 @@ fn lock() -> Lock {
             set("tools", &["erofs-utils"]),
         ]),
         packages: names.map(package).into(),
+        images: ["code", "page"].map(image).into(),
+    }
+}
+
+fn image(name: &str) -> PinnedImage {
+    PinnedImage {
+        name: name.to_owned(),
+        reference: format!("test/{name}"),
+        manifest: Digest::of(name.as_bytes()),
+        config: Blob {
+            digest: Digest::of(b"config"),
+            size: 1,
+            media_type: "config".to_owned(),
+        },
+        layers: Vec::new(),
     }
 }
 
@@ -152,7 +180,7 @@ fn the_same_inputs_give_the_same_plan() {
 #[test]
 fn a_change_reaches_what_is_derived_and_nothing_else() {
     type Edit = fn(&mut Inputs);
-    let cases: [(&str, Edit, &[&str]); 18] = [
+    let cases: [(&str, Edit, &[&str]); 21] = [
         ("nothing", |_| {}, &[]),
         (
             "tools",
@@ -183,8 +211,26 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         ),
         (
             "tree",
-            |i| i.trees[0].entries[0].content = SourceContent::Directory,
+            |i| {
+                let source = TreeSource::Entries(Vec::new());
+                i.trees[0].source = source;
+            },
             &["app", "config", "init", "disk", "bundle"],
+        ),
+        (
+            "image of a tree",
+            |i| i.lock.images[0].manifest = Digest::of(b"other"),
+            &["oci/code", "app", "config", "init", "disk", "bundle"],
+        ),
+        (
+            "image of a service",
+            |i| i.lock.images[1].manifest = Digest::of(b"other"),
+            &["oci/page", "init", "disk", "bundle"],
+        ),
+        (
+            "reference of an image",
+            |i| i.lock.images[1].reference = "test/other".to_owned(),
+            &["oci/page", "init", "disk", "bundle"],
         ),
         (
             "file",
@@ -253,7 +299,7 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
 #[test]
 fn an_archive_follows_its_layer() {
     let plan = Inputs::new().plan();
-    let layers: Vec<&Step> = plan.layers().into();
+    let layers: Vec<&Step> = plan.layers().collect();
     assert_eq!(plan.archives.len(), layers.len());
     for (layer, archive) in iter::zip(layers, &plan.archives) {
         assert_eq!(archive.name, format!("archive {}", layer.name));

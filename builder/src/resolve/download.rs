@@ -129,6 +129,7 @@ impl Default for Patience {
 pub struct Downloader {
     agent: Agent,
     patience: Patience,
+    headers: Vec<(&'static str, String)>,
 }
 
 /// Bytes read at once.
@@ -163,7 +164,29 @@ impl Downloader {
         Self {
             agent: config.new_agent(),
             patience,
+            headers: Vec::new(),
         }
+    }
+
+    /// The same, with a header in every request; `authorization` is not shown to a host that the
+    /// first one sends it to.
+    pub fn with_header(&self, name: &'static str, value: &str) -> Self {
+        let mut downloader = self.clone();
+        downloader.headers.push((name, value.to_owned()));
+        downloader
+    }
+
+    /// What a server that answers 401 for `url` asks for: its `WWW-Authenticate`.
+    ///
+    /// # Errors
+    /// See [`DownloadError`].
+    pub fn challenge(&self, url: &str) -> Result<Option<String>, DownloadError> {
+        self.retry(url, || {
+            let response = self.send(url, 0)?;
+            let header = response.headers().get("www-authenticate");
+            let text = header.and_then(|value| value.to_str().ok());
+            Ok(text.map(str::to_owned))
+        })
     }
 
     /// The bytes at `url`, at most `limit`; nothing about them is verified.
@@ -223,14 +246,7 @@ impl Downloader {
 
     /// An answer of 200, or 206 when `from` is not 0; 416 is passed on for the caller to restart.
     fn request(&self, url: &str, from: u64) -> Result<Response<Body>, Failure> {
-        let mut request = self.agent.get(url);
-        if from > 0 {
-            request = request.header("Range", format!("bytes={from}-"));
-        }
-        let response = request.call().map_err(|error| Failure::Passing {
-            error,
-            progress: false,
-        })?;
+        let response = self.send(url, from)?;
         match response.status().as_u16() {
             200 | 206 | 416 => Ok(response),
             status @ (408 | 429 | 500..=599) => Err(Failure::Passing {
@@ -242,6 +258,20 @@ impl Downloader {
                 status,
             })),
         }
+    }
+
+    fn send(&self, url: &str, from: u64) -> Result<Response<Body>, Failure> {
+        let mut request = self.agent.get(url);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        if from > 0 {
+            request = request.header("Range", format!("bytes={from}-"));
+        }
+        request.call().map_err(|error| Failure::Passing {
+            error,
+            progress: false,
+        })
     }
 
     /// Goes on where `path` ends. Afterwards `path` holds the whole file, or what came of it, or

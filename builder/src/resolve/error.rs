@@ -6,7 +6,7 @@ use super::{
     deb822, download::DownloadError, lock::LockError, mirror::MirrorError, release::ReleaseError,
     signature::SignatureError,
 };
-use crate::store::StoreError;
+use crate::{registry::RegistryError, store::StoreError};
 
 /// An error of this stage.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,20 @@ pub enum ResolveError {
         /// Lock file.
         path: PathBuf,
     },
+    /// `--locked`, and images that the lock does not pin.
+    #[error(
+        "the lock `{}` does not pin {references}: it was made without a registry, or for other \
+         references; run `bedplate lock --registry HOST[:PORT]`", path.display()
+    )]
+    Unpinned {
+        /// Lock file.
+        path: PathBuf,
+        /// The references.
+        references: String,
+    },
+    /// An image of a registry.
+    #[error(transparent)]
+    Image(#[from] RegistryError),
     /// `--offline` and something that is not in the store.
     #[error(
         "`{subject}` is not in the store and would have to be fetched, but `--offline` is given"
@@ -120,7 +134,8 @@ impl ResolveError {
     /// Who has to act.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Stale { .. } => ErrorClass::StaleLock,
+            Self::Stale { .. } | Self::Unpinned { .. } => ErrorClass::StaleLock,
+            Self::Image(error) if error.is_definition() => ErrorClass::Definition,
             Self::Signature(SignatureError::Unsigned { .. } | SignatureError::Untrusted { .. })
             | Self::Signature(SignatureError::Keyring { .. })
             | Self::Release(_)

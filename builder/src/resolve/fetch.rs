@@ -1,23 +1,14 @@
 //! Locked packages → blobs in the store, in parallel.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::path::PathBuf;
 
 use super::{
     ResolveError, Sources,
     download::Wanted,
     lock::{Lock, LockedPackage},
+    parallel,
 };
 use crate::store::Store;
-
-/// Downloads at a time: enough to hide latency, few enough to be welcome at a mirror.
-const PARALLEL: usize = 8;
 
 /// The .debs of some sets of a lock, all in the store.
 #[derive(Debug, Clone)]
@@ -54,35 +45,11 @@ fn fetch_all(packages: &[&LockedPackage], sources: &Sources) -> Result<(), Resol
     let total = packages.iter().map(|package| package.size).sum();
     let title = format!("{} packages", packages.len());
     let whole = sources.progress.bytes(&title, total);
-    let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
-    let work = || {
-        while let Some(package) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match fetch_one(package, sources) {
-                Ok(()) => whole.add(package.size),
-                Err(error) => {
-                    // Nobody takes another one; the first failure is the one told.
-                    next.store(packages.len(), Ordering::Relaxed);
-                    lock_ignoring_poison(&failure).get_or_insert(error);
-                }
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..PARALLEL.min(packages.len()) {
-            scope.spawn(work);
-        }
-    });
-    match lock_ignoring_poison(&failure).take() {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
-}
-
-fn lock_ignoring_poison<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    parallel::each(packages, |package| {
+        fetch_one(package, sources)?;
+        whole.add(package.size);
+        Ok(())
+    })
 }
 
 fn fetch_one(package: &LockedPackage, sources: &Sources) -> Result<(), ResolveError> {

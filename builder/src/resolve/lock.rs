@@ -9,7 +9,10 @@ use std::{
 use bedplate_contract::{Digest, SchemaVersion};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{self, StoreError};
+use crate::{
+    registry::PinnedImage,
+    store::{self, StoreError},
+};
 
 /// Why a lock cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,10 @@ pub struct Lock {
     /// Every package of every set once, sorted by name and version.
     #[serde(default, rename = "package")]
     pub packages: Vec<LockedPackage>,
+    /// Images of container registries, by their names in the definition; none in a lock that was made
+    /// without a registry.
+    #[serde(default, rename = "oci", skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<PinnedImage>,
 }
 
 /// A repository at the time of locking.
@@ -217,7 +224,23 @@ impl LockedPackage {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Digest, Lock, LockError, LockedPackage, LockedRepository};
+    use super::{Digest, Lock, LockError, LockedPackage, LockedRepository, PinnedImage};
+    use crate::registry::Blob;
+
+    fn image() -> PinnedImage {
+        let blob = |text: &str| Blob {
+            digest: Digest::of(text.as_bytes()),
+            size: 3,
+            media_type: text.to_owned(),
+        };
+        PinnedImage {
+            name: "grafana".to_owned(),
+            reference: "grafana/grafana:12.0.2".to_owned(),
+            manifest: Digest::of(b"manifest"),
+            config: blob("config"),
+            layers: vec![blob("one"), blob("two")],
+        }
+    }
 
     fn example() -> Lock {
         Lock {
@@ -239,6 +262,7 @@ mod tests {
                 size: 3,
                 base: false,
             }],
+            images: vec![image()],
         }
     }
 

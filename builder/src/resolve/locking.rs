@@ -45,6 +45,7 @@ pub(super) fn lock(requests: &[Request], sources: &Sources) -> Result<Lock, Reso
         repositories: locked(&indexes),
         sets: lock.sets,
         packages: lock.packages.into_values().collect(),
+        images: Vec::new(),
     })
 }
 

@@ -70,6 +70,7 @@ pub struct Mirrors {
 struct Config {
     #[serde(default)]
     mirror: BTreeMap<String, String>,
+    registry: Option<String>,
 }
 
 impl Mirrors {
@@ -147,6 +148,14 @@ fn split_override(given: &str) -> (&str, &str) {
         Some((archive, url)) if !archive.contains([':', '/']) => (archive, url),
         _ => ("debian", given),
     }
+}
+
+/// The registry that the user's configuration names.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn configured_registry() -> Result<Option<String>, MirrorError> {
+    Ok(load_config(&config_path())?.registry)
 }
 
 fn config_path() -> PathBuf {

@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use crate::{
-    definition::{Definition, Repository},
+    definition::{Definition, OciSource, Repository},
+    registry::Origins,
     store::Store,
 };
 
@@ -17,11 +18,13 @@ pub mod download;
 mod error;
 mod fetch;
 mod guess;
+mod images;
 pub mod index;
 pub mod lock;
 mod locking;
 pub mod mirror;
 mod order;
+pub mod parallel;
 pub mod progress;
 mod provider;
 pub mod relation;
@@ -39,6 +42,7 @@ use self::{
 pub use self::{
     error::{ErrorClass, ResolveError},
     fetch::{Packages, fetch},
+    images::fetch_images,
     lock::{Lock, LockedPackage},
     mirror::Mirrors,
     progress::Progress,
@@ -60,6 +64,8 @@ pub struct Sources {
     pub downloader: Downloader,
     /// Where tools come from.
     pub tools: Repository,
+    /// Where images of container registries come from.
+    pub images: Origins,
 }
 
 /// Whether the network may be used.
@@ -92,6 +98,7 @@ impl Sources {
             progress: Progress::on_stderr(),
             downloader: Downloader::new(Patience::default()),
             tools: tools::repository(),
+            images: Origins::default(),
         }
     }
 
@@ -111,7 +118,9 @@ impl Sources {
 /// # Errors
 /// See [`ResolveError`].
 pub fn lock(definitions: &[Definition], sources: &Sources) -> Result<Lock, ResolveError> {
-    locking::lock(&request::of_definitions(definitions, sources), sources)
+    let mut lock = locking::lock(&request::of_definitions(definitions, sources), sources)?;
+    lock.images = images::pin(&images::wanted(definitions), None, sources)?;
+    Ok(lock)
 }
 
 /// Locks `sets` of tools alone.
@@ -136,6 +145,7 @@ pub fn ensure_lock(
     ensure(
         path,
         &request::of_definitions(definitions, sources),
+        &images::wanted(definitions),
         mode,
         sources,
     )
@@ -151,30 +161,52 @@ pub fn ensure_tools_lock(
     mode: LockMode,
     sources: &Sources,
 ) -> Result<Lock, ResolveError> {
-    ensure(path, &request::of_tools(sets, sources), mode, sources)
+    ensure(path, &request::of_tools(sets, sources), &[], mode, sources)
 }
 
 fn ensure(
     path: &Path,
     requests: &[Request],
+    images: &[OciSource],
     mode: LockMode,
     sources: &Sources,
 ) -> Result<Lock, ResolveError> {
-    if mode != LockMode::Update {
-        let wanted = request::digest(requests);
-        match Lock::load(path) {
-            Ok(lock) if lock.request == wanted => return Ok(lock),
-            Ok(_) | Err(LockError::Missing { .. }) => {}
-            Err(error) => return Err(error.into()),
+    let known = known(path, mode)?;
+    let answers = |lock: &&Lock| lock.request == request::digest(requests);
+    let current = known.as_ref().filter(answers);
+    match current {
+        Some(lock) if images::is_current(lock, images) => return Ok(lock.clone()),
+        Some(lock) if mode == LockMode::Locked => return Err(images::stale(path, lock, images)),
+        None if mode == LockMode::Locked => {
+            let path = path.to_owned();
+            return Err(ResolveError::Stale { path });
         }
+        _ => {}
     }
-    if mode == LockMode::Locked {
-        let path = path.to_owned();
-        return Err(ResolveError::Stale { path });
-    }
-    let lock = locking::lock(requests, sources)?;
+    // Another image is no reason to take other packages, nor the other way round.
+    let pinned = images::pin(images, known.as_ref(), sources)?;
+    let lock = match current {
+        Some(lock) => lock.clone(),
+        None => locking::lock(requests, sources)?,
+    };
+    let lock = Lock {
+        images: pinned,
+        ..lock
+    };
     lock.save(path)?;
     Ok(lock)
+}
+
+/// The lock at `path`, where it counts.
+fn known(path: &Path, mode: LockMode) -> Result<Option<Lock>, ResolveError> {
+    if mode == LockMode::Update {
+        return Ok(None);
+    }
+    match Lock::load(path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sets by name, as [`Lock::sets`] holds them.

@@ -86,6 +86,7 @@ impl Fixture {
             repositories: Vec::new(),
             sets: BTreeMap::new(),
             packages: Vec::new(),
+            images: Vec::new(),
         };
         let mut fixture = Self {
             directory,
@@ -216,11 +217,11 @@ fn dump(directory: &Path, lines: &mut Vec<String>, top: &Path) {
     }
 }
 
-fn dump_layers(rootfs: &Rootfs) -> BTreeMap<&'static str, Vec<String>> {
+fn dump_layers(rootfs: &Rootfs) -> BTreeMap<String, Vec<String>> {
     let dump_one = |layer: &layer::Layer| {
         let mut lines = Vec::new();
         dump(&layer.directory(), &mut lines, &layer.directory());
-        (layer.name(), lines)
+        (layer.name().to_owned(), lines)
     };
     rootfs.layers().iter().map(dump_one).collect()
 }

@@ -75,6 +75,8 @@ pub const GPU_PROBE: &str = "/usr/lib/bedplate/gpu-probe";
 /// A tree of its own (loader, libraries, `usr/sbin/mkfs.xfs`, `xfs_repair`) for the state partition,
 /// so that an image needs no package for it.
 pub const STATE_TOOLS: &str = "/usr/lib/bedplate/state-tools";
+/// Directory of the roots of container images, one directory per image.
+pub const OCI_DIR: &str = "/usr/lib/bedplate/oci";
 /// Modules that stage 1 loads, one path per line, in load order; in the initramfs only.
 pub const STAGE1_MODULES: &str = "/usr/lib/bedplate/stage1.modules";
 /// Modules that PID 1 loads from the root, one path per line, in load order.

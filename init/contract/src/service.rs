@@ -34,8 +34,14 @@ pub struct Service {
     /// Secrets that the service may read as files in `CREDENTIALS_DIRECTORY`.
     #[serde(default)]
     pub secrets: Vec<String>,
-    /// Absolute.
+    /// Absolute, in `root`.
     pub working_directory: String,
+    /// Directory that is `/` for it, read-only; absent: the root of the appliance.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// What it sees in `root` besides, each after what it lies in.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
     /// Directories made (mode 0755, owned by the user) under `/run` before each start.
     #[serde(default)]
     pub runtime_directories: Vec<String>,
@@ -106,6 +112,17 @@ pub enum Condition {
     Check(Check),
     /// Something is at this absolute path.
     Path(String),
+}
+
+/// A file or directory of the appliance that a service sees in a root of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Absolute path in the appliance.
+    pub source: String,
+    /// Absolute path in the service's root, without symbolic links; there, or below `/run` or `/tmp`.
+    pub target: String,
+    /// Whether the service may write there, as far as owners and modes let it.
+    pub writable: bool,
 }
 
 /// How a service's exit is read.

@@ -22,6 +22,8 @@ pub(crate) fn service(name: &str) -> Service {
         secret_environment: BTreeMap::new(),
         secrets: Vec::new(),
         working_directory: "/".to_owned(),
+        root: None,
+        mounts: Vec::new(),
         runtime_directories: Vec::new(),
         config: Vec::new(),
         private_tmp_bytes: None,

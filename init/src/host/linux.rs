@@ -178,7 +178,7 @@ impl Linux {
             Check::Exec { run } => {
                 let place = Place {
                     cgroup: self.cgroup(service),
-                    view: view(service, self.pid(id)),
+                    view: view(service, self.pid(id))?,
                     output: None,
                 };
                 launch(service, run, place).map(Method::Exec)
@@ -252,7 +252,7 @@ impl Host for Linux {
         let run = [&service.run, arguments].concat();
         let place = Place {
             cgroup,
-            view: view(service, None),
+            view: view(service, None)?,
             output: Some(output),
         };
         let started = config::write(service).and_then(|()| launch(service, &run, place));

@@ -6,6 +6,7 @@
 mod config;
 mod linux;
 mod process;
+mod root;
 
 use std::collections::VecDeque;
 

@@ -18,6 +18,7 @@ use bedplate_sys::{
     view::{Joined, View},
 };
 
+use super::root;
 use crate::{secrets, stage1::chain};
 
 /// `PATH` of every service that sets none.
@@ -38,15 +39,19 @@ pub(super) struct Place {
 }
 
 /// The view of a process of `service`; of one that joins process `leader`, the leader's.
-pub(super) fn view(service: &Service, leader: Option<u32>) -> View {
-    let Some(bytes) = service.private_tmp_bytes else {
-        return View::Parents;
-    };
-    match leader.map(Joined::of) {
-        Some(Ok(joined)) => View::Of(joined),
-        // The leader has just ended: its `/tmp` has gone with it.
-        Some(Err(_)) | None => View::OwnTmp { bytes },
-    }
+///
+/// # Errors
+/// A root that cannot be described, in words.
+pub(super) fn view(service: &Service, leader: Option<u32>) -> Result<View, String> {
+    // A leader that has just ended took its `/tmp` along.
+    let joined = leader.and_then(|pid| Joined::of(pid).ok());
+    Ok(match (&service.root, joined, service.private_tmp_bytes) {
+        (Some(_), Some(joined), _) => View::Of(joined.needed()),
+        (Some(root), None, _) => View::Root(Box::new(root::sandbox(root, service)?)),
+        (None, _, None) => View::Parents,
+        (None, Some(joined), _) => View::Of(joined),
+        (None, None, Some(bytes)) => View::OwnTmp { bytes },
+    })
 }
 
 /// Makes the process of `service`, or another program in its place and with its rights.

@@ -31,7 +31,7 @@ pub struct Launch {
     pub run: Vec<String>,
     /// The whole environment.
     pub environment: BTreeMap<String, String>,
-    /// Working directory.
+    /// Working directory, in its root.
     pub directory: PathBuf,
     /// Who it runs as.
     pub identity: Identity,
@@ -70,13 +70,15 @@ pub struct Limits {
 pub struct LaunchError {
     /// What was being done.
     pub step: Step,
+    /// The same in more words, where there are some.
+    pub detail: Option<String>,
     /// What the kernel said.
     pub source: io::Error,
 }
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.step.words())
+        f.write_str(self.detail.as_deref().unwrap_or(self.step.words()))
     }
 }
 
@@ -97,7 +99,7 @@ pub enum Step {
     Session,
     /// Joining the cgroup.
     Cgroup,
-    /// A `/tmp` of its own.
+    /// Mounts of its own.
     View,
     /// Resource limits.
     Limits,
@@ -137,7 +139,7 @@ impl Step {
             Self::Masks => "reset masks",
             Self::Session => "make a session",
             Self::Cgroup => "join the cgroup",
-            Self::View => "make a `/tmp` of its own",
+            Self::View => "make mounts of its own",
             Self::Limits => "set limits",
             Self::Capabilities => "drop capabilities",
             Self::Identity => "become the user",
@@ -157,10 +159,17 @@ impl Step {
 /// # Errors
 /// The first step that failed; the child is gone then.
 pub fn launch(launch: Launch) -> Result<u32, LaunchError> {
-    let at = |step| move |source| LaunchError { step, source };
+    let at = |step| {
+        move |source| LaunchError {
+            step,
+            detail: None,
+            source,
+        }
+    };
     let (mut failed, failing) = io::pipe().map_err(at(Step::Pipe))?;
     let (program, arguments) = launch.run.split_first().ok_or_else(|| LaunchError {
         step: Step::Exec,
+        detail: None,
         source: io::ErrorKind::NotFound.into(),
     })?;
     let mut command = Command::new(program);
@@ -176,21 +185,27 @@ pub fn launch(launch: Launch) -> Result<u32, LaunchError> {
     // allocated before, and `Child` holds no lock.
     unsafe {
         command.pre_exec(move || {
-            child.become_service().map_err(|(step, source)| {
+            child.become_service().map_err(|failure| {
                 // If this fails, the step is reported as `Exec`; the cause stays right.
-                let _ = (&failing).write(&[step as u8]);
-                source
+                let _ = (&failing).write(&[failure.step as u8, failure.code]);
+                failure.source
             })
         });
     }
     let spawned = command.spawn();
     drop(command);
     spawned.map(|child| child.id()).map_err(|source| {
-        let mut byte = [Step::Exec as u8];
+        let mut bytes = [Step::Exec as u8, 0];
         // The write end is closed in parent and child by now; an empty pipe leaves `Exec`.
-        let _ = failed.read(&mut byte);
-        let step = Step::ALL.into_iter().find(|step| *step as u8 == byte[0]);
-        at(step.unwrap_or(Step::Exec))(source)
+        let _ = failed.read(&mut bytes);
+        let step = Step::ALL.into_iter().find(|step| *step as u8 == bytes[0]);
+        let step = step.unwrap_or(Step::Exec);
+        let view = Some(&launch.view).filter(|_| step == Step::View);
+        LaunchError {
+            step,
+            detail: view.and_then(|view| view.describe(bytes[1])),
+            source,
+        }
     })
 }
 
@@ -209,7 +224,25 @@ struct Child {
     directory: PathBuf,
 }
 
-type StepResult = Result<(), (Step, io::Error)>;
+type StepResult = Result<(), Failure>;
+
+/// What the child tells of a step that failed.
+struct Failure {
+    step: Step,
+    /// Which part of [`Step::View`], as [`View::describe`] takes it.
+    code: u8,
+    source: io::Error,
+}
+
+impl Failure {
+    fn of(step: Step, source: impl Into<io::Error>) -> Self {
+        Self {
+            step,
+            code: 0,
+            source: source.into(),
+        }
+    }
+}
 
 impl Child {
     fn prepare(launch: &Launch) -> io::Result<Self> {
@@ -229,7 +262,8 @@ impl Child {
     }
 
     /// Privileges go last: each step but the working directory needs root, and that one must be
-    /// entered with the rights of the user.
+    /// entered with the rights of the user. The cgroup is joined, through the descriptor, before the
+    /// root is another one.
     fn become_service(&self) -> StepResult {
         step(Step::Masks, SigSet::empty().thread_set_mask())?;
         umask(Mode::S_IWGRP | Mode::S_IWOTH);
@@ -239,11 +273,12 @@ impl Child {
             let mut procs = procs;
             procs
                 .write_all(b"0")
-                .map_err(|error| (Step::Cgroup, error))?;
+                .map_err(|error| Failure::of(Step::Cgroup, error))?;
         }
-        self.view
-            .enter()
-            .map_err(|errno| (Step::View, errno.into()))?;
+        self.view.enter().map_err(|(code, errno)| Failure {
+            code,
+            ..Failure::of(Step::View, errno)
+        })?;
         step(Step::Limits, self.limit())?;
         if !self.uid.is_root() {
             step(Step::Capabilities, drop_bounding_set())?;
@@ -269,7 +304,7 @@ impl Child {
 }
 
 fn step<T>(step: Step, result: nix::Result<T>) -> StepResult {
-    result.map(drop).map_err(|errno| (step, errno.into()))
+    result.map(drop).map_err(|errno| Failure::of(step, errno))
 }
 
 fn drop_bounding_set() -> nix::Result<()> {

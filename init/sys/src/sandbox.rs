@@ -20,6 +20,8 @@ use std::{
 
 use child::Plan;
 
+pub use rustix::mount::MountFlags;
+
 /// What of the host a sandboxed process shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isolation {
@@ -68,7 +70,9 @@ pub(crate) enum Step {
     Link { text: CString, at: CString },
     Bind { source: CString, target: CString },
     Tmpfs(CString),
+    Scratch { target: CString, options: CString },
     Proc(CString),
+    Restrict { target: CString, flags: MountFlags },
 }
 
 /// The namespaces and mounts of a process to be.
@@ -166,6 +170,28 @@ impl Sandbox {
         Ok(self)
     }
 
+    /// Mounts an empty tmpfs that everybody may write to, at most `bytes`, at `target` of the new root.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn scratch(mut self, target: &str, bytes: Option<u64>) -> Result<Self, SandboxError> {
+        let size = bytes.map_or(String::new(), |bytes| format!(",size={bytes}"));
+        let options = CString::new(format!("mode=1777{size}"))?;
+        let target = self.inside(target)?;
+        self.steps.push(Step::Scratch { target, options });
+        Ok(self)
+    }
+
+    /// Sets the flags of the mount at `target` of the new root, not of those below it.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn restrict(mut self, target: &str, flags: MountFlags) -> Result<Self, SandboxError> {
+        let target = self.inside(target)?;
+        self.steps.push(Step::Restrict { target, flags });
+        Ok(self)
+    }
+
     /// Mounts `/proc` at `target` of the new root; the host's where a fresh one is not allowed.
     ///
     /// # Errors
@@ -179,6 +205,14 @@ impl Sandbox {
     pub fn working_directory(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.working_directory);
         self
+    }
+
+    /// What a process of another kind carries out between fork and exec ([`crate::view`]).
+    pub(crate) fn mounts(&self) -> Result<Mounts, SandboxError> {
+        Ok(Mounts {
+            root: text(&self.root)?,
+            steps: self.steps.clone(),
+        })
     }
 
     /// Runs `command` inside.
@@ -222,7 +256,8 @@ impl Sandbox {
         }
     }
 
-    fn describe(&self, code: u8) -> String {
+    /// What the child was doing when it reported `code`.
+    pub(crate) fn describe(&self, code: u8) -> String {
         match code {
             child::UNSHARE => "make namespaces (is `CAP_SYS_ADMIN` there?)".to_owned(),
             child::PRIVATE => "make mounts private".to_owned(),
@@ -252,8 +287,31 @@ impl Step {
                 format!("bind `{source}` to `{target}`")
             }
             Self::Tmpfs(path) => format!("mount a tmpfs on `{}`", path.to_string_lossy()),
+            Self::Scratch { target, .. } => {
+                format!("mount a tmpfs on `{}`", target.to_string_lossy())
+            }
+            Self::Restrict { target, .. } => {
+                format!("restrict the mount on `{}`", target.to_string_lossy())
+            }
             Self::Proc(path) => format!("mount `/proc` on `{}`", path.to_string_lossy()),
         }
+    }
+}
+
+/// The mounts of a sandbox, allocated before the fork.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    root: CString,
+    steps: Vec<Step>,
+}
+
+impl Mounts {
+    /// Gives the calling process mounts of its own, carries the steps out and changes the root: system
+    /// calls only, no allocation. A failure has the code that [`Sandbox::describe`] takes.
+    pub(crate) fn enter(&self) -> Result<(), (u8, rustix::io::Errno)> {
+        child::own_mounts()?;
+        child::carry_out_all(&self.steps)?;
+        child::change_root(&self.root).map_err(|errno| (child::CHANGE_ROOT, errno))
     }
 }
 

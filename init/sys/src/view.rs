@@ -1,4 +1,4 @@
-//! Which `/tmp` a process sees: between fork and exec, system calls only.
+//! Which mounts a process sees: between fork and exec, system calls only.
 
 use std::{ffi::CString, fs::File, io, os::fd::AsFd};
 
@@ -7,6 +7,8 @@ use rustix::{
     mount::{MountFlags, MountPropagationFlags},
     thread::{LinkNameSpaceType, UnshareFlags},
 };
+
+use crate::sandbox::{Mounts, Sandbox};
 
 /// What becomes a process's own.
 const TARGETS: [&std::ffi::CStr; 2] = [c"/tmp", c"/var/tmp"];
@@ -24,6 +26,8 @@ pub enum View {
     },
     /// Those of another process.
     Of(Joined),
+    /// Those of a sandbox, and its root; its isolation and working directory do not count.
+    Root(Box<Sandbox>),
 }
 
 /// The view of a process that runs.
@@ -31,6 +35,7 @@ pub enum View {
 pub struct Joined {
     mounts: File,
     root: File,
+    is_needed: bool,
 }
 
 impl Joined {
@@ -42,7 +47,16 @@ impl Joined {
         Ok(Self {
             mounts: File::open(format!("/proc/{pid}/ns/mnt"))?,
             root: File::open(format!("/proc/{pid}/root"))?,
+            is_needed: false,
         })
+    }
+
+    /// The same, without which the process must not run: it has another root than the caller.
+    pub fn needed(self) -> Self {
+        Self {
+            is_needed: true,
+            ..self
+        }
     }
 
     /// Joining alone leads to the root of the namespace, which is another one below a chroot.
@@ -60,6 +74,7 @@ pub(crate) enum Prepared {
     Parents,
     OwnTmp(CString),
     Of(Joined),
+    Root(Mounts),
 }
 
 impl View {
@@ -72,27 +87,49 @@ impl View {
             Self::Of(joined) => Prepared::Of(Joined {
                 mounts: joined.mounts.try_clone()?,
                 root: joined.root.try_clone()?,
+                is_needed: joined.is_needed,
             }),
+            Self::Root(sandbox) => Prepared::Root(sandbox.mounts().map_err(io::Error::other)?),
         })
     }
 }
 
-impl Prepared {
-    /// Changes the view of the calling process.
-    ///
-    /// A container whose engine keeps `CAP_SYS_ADMIN` to itself has no mounts to give: its services
-    /// share its `/tmp`, as they do without an appliance.
-    pub(crate) fn enter(&self) -> Result<(), Errno> {
-        let entered = match self {
-            Self::Parents => Ok(()),
-            Self::OwnTmp(options) => own_tmp(options),
-            Self::Of(joined) => joined.enter(),
-        };
-        match entered {
-            Err(Errno::PERM) => Ok(()),
-            other => other,
+impl View {
+    /// What the child was doing when [`Prepared::enter`] failed with `code`, where that says more.
+    pub(crate) fn describe(&self, code: u8) -> Option<String> {
+        match self {
+            Self::Root(sandbox) => Some(sandbox.describe(code)),
+            _ => None,
         }
     }
+}
+
+impl Prepared {
+    /// Changes the view of the calling process; a failure has a code for [`View::describe`].
+    ///
+    /// A container whose engine keeps `CAP_SYS_ADMIN` to itself has no mounts to give: its services
+    /// share its `/tmp`, as they do without an appliance. A service with a root of its own does not
+    /// start there.
+    pub(crate) fn enter(&self) -> Result<(), (u8, Errno)> {
+        match self {
+            Self::Parents => Ok(()),
+            Self::OwnTmp(options) => where_allowed(own_tmp(options)),
+            Self::Of(joined) if joined.is_needed => joined.enter().map_err(plain),
+            Self::Of(joined) => where_allowed(joined.enter()),
+            Self::Root(mounts) => mounts.enter(),
+        }
+    }
+}
+
+fn where_allowed(entered: Result<(), Errno>) -> Result<(), (u8, Errno)> {
+    match entered {
+        Err(Errno::PERM) => Ok(()),
+        other => other.map_err(plain),
+    }
+}
+
+fn plain(errno: Errno) -> (u8, Errno) {
+    (0, errno)
 }
 
 fn own_tmp(options: &CString) -> Result<(), Errno> {

@@ -54,6 +54,8 @@ pub fn service(name: &str, run: &[&str]) -> Service {
         secret_environment: BTreeMap::new(),
         secrets: Vec::new(),
         working_directory: "/".to_owned(),
+        root: None,
+        mounts: Vec::new(),
         runtime_directories: Vec::new(),
         config: Vec::new(),
         private_tmp_bytes: None,

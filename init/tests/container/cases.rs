@@ -7,12 +7,12 @@ use bedplate_contract::{
     appliance::{Secret, SecretSource},
     control::{BootState, Reply, Request},
     event::{Event, name},
-    service::{Check, Condition, ConfigFile, Kind, Service, StopHttp, Wait},
+    service::{Check, Condition, ConfigFile, Kind, Mount, Service, StopHttp, Wait},
 };
 
 use crate::{
     appliance::{appliance, http, probe, script, service},
-    root::{Container, PROGRAM},
+    root::{Container, IMAGE, PROGRAM},
     service::DIARY,
 };
 
@@ -21,6 +21,7 @@ type Case = fn() -> Result<()>;
 pub const ALL: &[(&str, Case)] = &[
     ("services_start_in_order_and_the_gate_passes", in_order),
     ("services_are_confined_and_their_output_is_kept", confined),
+    ("a_service_runs_in_the_root_of_an_image", in_image),
     ("a_crashing_service_is_restarted_and_given_up", crashing),
     ("an_essential_failure_fails_the_gate", essential_failure),
     ("a_program_that_is_not_there_is_named", missing_program),
@@ -119,6 +120,62 @@ fn confined() -> Result<()> {
     }
     let kept = fs::read_to_string(container.path("/state/logs/who.log"))?;
     ensure!(kept.contains("COLOUR=green"), "{kept}");
+    Ok(())
+}
+
+fn in_image() -> Result<()> {
+    let mount = |source: &str, target: &str, writable| Mount {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        writable,
+    };
+    let mut inside = script(
+        "inside",
+        "set -x; cat /etc/own /etc/shown /etc/hosts; id -u; pwd; echo $$ > /data/kept; \
+         echo x > /usr/x; echo x > /etc/shown; echo x > /tmp/x && cat /tmp/x; ls -m / /run /dev; \
+         cat $CREDENTIALS_DIRECTORY/token; echo x > /run/inside/x && ls /run/shared; \
+         echo x > /dev/null && cat < /dev/zero | head -c 1 | wc -c; ls -d /state /srv /usr/lib/bedplate; \
+         echo end; while :; do sleep 1; done",
+    );
+    inside.root = Some(IMAGE.to_owned());
+    inside.working_directory = "/data".to_owned();
+    inside.runtime_directories = vec!["inside".to_owned(), "share".to_owned()];
+    inside.secrets = vec!["token".to_owned()];
+    inside.mounts = vec![
+        mount("/srv/data", "/data", true),
+        mount("/etc/shown", "/etc/shown", false),
+        mount("/run/share", "/run/shared", false),
+    ];
+    inside.ready = Some(probe(Check::Exec {
+        run: ["/usr/bin/grep", "of the image", "/etc/own"]
+            .map(str::to_owned)
+            .into(),
+    }));
+    let container = Container::start(&appliance(vec![inside]))?;
+    let is_end = |event: &Event| event.name == name::LOG && event.field("text") == Some("end");
+    container.wait("end", |events| events.iter().find(|e| is_end(e)).cloned())?;
+    container.wait_for(name::HEALTHY)?;
+    let text = fs::read_to_string(container.path("/state/logs/inside.log"))?;
+    for expected in [
+        "of the image\n",
+        "of the appliance\n",
+        "127.0.0.1 localhost\n",
+        "\n1000\n",
+        "\n/data\n",
+        "/usr/x: Read-only file system",
+        "/etc/shown: Read-only file system",
+        "fd, full, null, random, shm, stderr, stdin, stdout, tty, urandom, zero",
+        "bedplate, inside, share, shared",
+        "\nsecret\n",
+        "'/state': No such file",
+        "'/srv': No such file",
+        "'/usr/lib/bedplate': No such file",
+    ] {
+        ensure!(text.contains(expected), "no `{expected}` in:\n{text}");
+    }
+    ensure!(container.path("/srv/data/kept").exists(), "{text}");
+    ensure!(!container.path(IMAGE).join("tmp/x").exists(), "{text}");
+    ensure!(container.path("/run/inside/x").exists(), "{text}");
     Ok(())
 }
 

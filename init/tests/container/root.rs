@@ -25,14 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// This program inside the root.
 pub const PROGRAM: &str = "/usr/lib/bedplate/service";
 
+/// The root of a container image inside the root.
+pub const IMAGE: &str = "/usr/lib/bedplate/oci/image";
+
 /// Enters the root, which is a mount as that of every container; runs as process 1 of the namespaces.
 const ENTER: &str = r#"
 set -e
 mount --bind "$1" "$1"
 for directory in usr/bin usr/lib/x86_64-linux-gnu usr/lib64; do
     mount --bind "/$directory" "$1/$directory"
+    mount --bind "/$directory" "$1/usr/lib/bedplate/oci/image/$directory"
 done
-mount --bind /dev/null "$1/dev/null"
+for device in full null random tty urandom zero; do
+    mount --bind "/dev/$device" "$1/dev/$device"
+done
 mount -t proc proc "$1/proc"
 exec chroot "$1" /usr/lib/bedplate/init
 "#;
@@ -188,6 +194,9 @@ fn make_root(appliance: &Appliance) -> Result<TempDir> {
         "tmp",
         "etc",
         "state/logs",
+        "state/secrets",
+        "sys",
+        "srv/data",
     ];
     for directory in directories {
         fs::create_dir_all(at(directory))?;
@@ -197,12 +206,45 @@ fn make_root(appliance: &Appliance) -> Result<TempDir> {
     }
     open_to_all(root.path())?;
     open_to_all(&at("tmp"))?;
-    fs::write(at("dev/null"), "")?;
+    open_to_all(&at("srv/data"))?;
+    fs::write(at("etc/hosts"), "127.0.0.1 localhost\n")?;
+    fs::write(at("etc/shown"), "of the appliance\n")?;
+    fs::write(at("state/secrets/token"), "secret\n")?;
+    for device in ["full", "null", "random", "tty", "urandom", "zero"] {
+        fs::write(at("dev").join(device), "")?;
+    }
+    make_image(&at(IMAGE))?;
     fs::write(at("dev/console"), "")?;
     fs::write(at(layout::APPLIANCE), appliance.encode())?;
     fs::copy(env!("CARGO_BIN_EXE_init"), at(layout::INIT))?;
     fs::copy(env::current_exe()?, at(PROGRAM))?;
     Ok(root)
+}
+
+/// As the builder leaves an image: with every mount point.
+fn make_image(root: &Path) -> Result<()> {
+    let directories = [
+        "usr/bin",
+        "usr/lib/x86_64-linux-gnu",
+        "usr/lib64",
+        "dev",
+        "proc",
+        "sys",
+        "run",
+        "tmp",
+        "etc",
+        "data",
+    ];
+    for directory in directories {
+        fs::create_dir_all(root.join(directory))?;
+    }
+    for link in ["bin", "lib", "lib64"] {
+        std::os::unix::fs::symlink(Path::new("usr").join(link), root.join(link))?;
+    }
+    for file in ["hosts", "resolv.conf", "shown"] {
+        fs::write(root.join("etc").join(file), "")?;
+    }
+    Ok(fs::write(root.join("etc/own"), "of the image\n")?)
 }
 
 /// Services run as another user than the one that makes the root.

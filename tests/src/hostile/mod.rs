@@ -7,6 +7,7 @@
 mod archive;
 mod contract;
 mod network;
+mod registry;
 mod signing;
 mod upgrade;
 
@@ -16,6 +17,10 @@ pub use contract::{
     gpu_report, verity_superblock,
 };
 pub use network::dhcp;
+pub use registry::{
+    challenge, credentials, image_config, image_document, image_layer, image_reference,
+    python_wheel,
+};
 pub use signing::{answer, cosign_payload, published_file, sign_request};
 pub use upgrade::{
     archive_members, bundle_manifest, envelope, envelope_manifest, frame_index, layout_index,

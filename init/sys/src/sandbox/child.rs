@@ -1,6 +1,10 @@
 //! The half of a sandbox that runs between fork and exec: system calls only, no allocation.
 
-use std::{ffi::CString, io, os::fd::OwnedFd};
+use std::{
+    ffi::{CStr, CString},
+    io,
+    os::fd::OwnedFd,
+};
 
 use nix::libc;
 use rustix::{
@@ -23,6 +27,8 @@ pub(super) const FORK: u8 = 253;
 pub(super) const CHANGE_ROOT: u8 = 252;
 /// The working directory could not be entered.
 pub(super) const ENTER: u8 = 251;
+/// A step that has no code of its own.
+const LAST: u8 = 250;
 
 /// All that the child needs, allocated before the fork.
 #[derive(Debug)]
@@ -47,18 +53,26 @@ fn set_up(plan: &Plan) -> Result<(), (u8, Errno)> {
     let at = |code| move |errno| (code, errno);
     die_with_parent().map_err(at(UNSHARE))?;
     unshare(plan.isolation).map_err(at(UNSHARE))?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change(c"/", private).map_err(at(PRIVATE))?;
+    make_private().map_err(at(PRIVATE))?;
     if plan.isolation == Isolation::Full {
         become_first_process().map_err(at(FORK))?;
         rustix::system::sethostname(b"localhost").map_err(at(UNSHARE))?;
     }
-    for (code, step) in (0..).zip(&plan.steps) {
-        carry_out(step).map_err(at(code))?;
-    }
-    change_root(plan).map_err(at(CHANGE_ROOT))?;
+    carry_out_all(&plan.steps)?;
+    change_root(&plan.root).map_err(at(CHANGE_ROOT))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     rustix::process::chdir(plan.working_directory.as_c_str()).map_err(at(ENTER))
+}
+
+/// Mounts that nobody else sees.
+pub(super) fn own_mounts() -> Result<(), (u8, Errno)> {
+    unshare(Isolation::Mounts).map_err(|errno| (UNSHARE, errno))?;
+    make_private().map_err(|errno| (PRIVATE, errno))
+}
+
+fn make_private() -> Result<(), Errno> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change(c"/", private)
 }
 
 fn unshare(isolation: Isolation) -> Result<(), Errno> {
@@ -111,6 +125,16 @@ fn last_errno() -> Errno {
     Errno::from_raw_os_error(nix::errno::Errno::last_raw())
 }
 
+/// Carries the steps out in their order; a failure has the place of its step.
+pub(super) fn carry_out_all(steps: &[Step]) -> Result<(), (u8, Errno)> {
+    for (at, step) in steps.iter().enumerate() {
+        // Steps past the codes of a byte are described in general words.
+        let code = u8::try_from(at).unwrap_or(LAST);
+        carry_out(step).map_err(|errno| (code, errno))?;
+    }
+    Ok(())
+}
+
 fn carry_out(step: &Step) -> Result<(), Errno> {
     match step {
         Step::Directory(path) => unless_there(rustix::fs::mkdir(path, Mode::from_raw_mode(0o755))),
@@ -124,7 +148,14 @@ fn carry_out(step: &Step) -> Result<(), Errno> {
             let flags = MountFlags::NOSUID | MountFlags::NODEV;
             rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, c"mode=0755")
         }
+        Step::Scratch { target, options } => {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV;
+            rustix::mount::mount(c"tmpfs", target, c"tmpfs", flags, options.as_c_str())
+        }
         Step::Proc(path) => mount_proc(path),
+        Step::Restrict { target, flags } => {
+            rustix::mount::mount_remount(target, *flags | MountFlags::BIND, c"")
+        }
     }
 }
 
@@ -138,8 +169,8 @@ fn mount_proc(path: &CString) -> Result<(), Errno> {
 }
 
 /// `pivot_root(2)`, "pivot_root(".", ".")": the old root ends up above the new one and is let go.
-fn change_root(plan: &Plan) -> Result<(), Errno> {
-    rustix::process::chdir(plan.root.as_c_str())?;
+pub(super) fn change_root(root: &CStr) -> Result<(), Errno> {
+    rustix::process::chdir(root)?;
     rustix::process::pivot_root(c".", c".")?;
     rustix::mount::unmount(c".", UnmountFlags::DETACH)
 }
