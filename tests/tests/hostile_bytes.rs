@@ -5,12 +5,14 @@
 
 use bedplate_contract::{
     BundleManifest, Digest, EntryName, SchemaVersion,
+    backup::{Manifest, archive_name},
     bundle::{self, Content, RootContent, annotation},
     control::BootReport,
     event::{Event, name},
     frames,
     meta::{self, BootRecord, Frame, Outcome},
     signature::{Envelope, Signature},
+    utc::Time,
     verity::Superblock,
 };
 use bedplate_tests::hostile;
@@ -185,6 +187,30 @@ fn verity_superblocks() {
 fn appliances() {
     let documents = texts(&[include_str!("../hostile/appliance.json")]);
     attack(hostile::appliance, CASES, &documents);
+}
+
+#[test]
+fn schedules() {
+    let documents = texts(&["0 2 * * *", "*/15 1-5/2,23 1,15 jan-mar Sun", "@weekly"]);
+    attack(hostile::cron, CASES, &documents);
+}
+
+#[test]
+fn backup_manifests() {
+    let time = Time::new(1_785_549_600);
+    let manifest = Manifest {
+        schema: SchemaVersion,
+        backup: "database".to_owned(),
+        archive: archive_name(time),
+        image: "justnews".to_owned(),
+        version: "4.0.0".to_owned(),
+        time,
+        content_bytes: 9,
+        bytes: 20,
+        sha256: Digest::of(b"archive"),
+    };
+    let documents = [manifest.encode().into_bytes()];
+    attack(hostile::backup_manifest, CASES, &documents);
 }
 
 #[test]

@@ -68,6 +68,23 @@ pub fn open_directory(path: &Path) -> io::Result<File> {
     options.read(true).custom_flags(flags).open(path)
 }
 
+/// Opens the file at `path` to be read, which is refused when its last name is a link; nothing is waited
+/// for, as at a pipe.
+///
+/// # Errors
+/// As open(2): `ELOOP` for a link; what is no file.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no file")),
+    }
+}
+
 /// The room of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {

@@ -5,9 +5,12 @@ use std::{fs, net::TcpListener};
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{
     appliance::{Secret, SecretSource},
+    backup::{Backup, BackupStep, Content},
     control::{BootState, Reply, Request},
     event::{Event, name},
-    service::{Check, Condition, ConfigFile, Kind, Mount, Service, StopHttp, Wait},
+    service::{
+        Check, Condition, ConfigFile, Kind, Mount, RestartWhen, Service, StopHttp, Wait,
+    },
 };
 
 use crate::{
@@ -33,6 +36,11 @@ pub const ALL: &[(&str, Case)] = &[
     ("a_file_with_secrets_is_there_while_its_service_is", config),
     ("a_service_has_its_own_tmp", private_tmp),
     ("a_service_waits_for_what_is_not_there", waiting),
+    ("a_scheduled_service_runs_on_demand", on_demand),
+    (
+        "a_backup_has_a_directory_and_stops_what_uses_its_data",
+        backup,
+    ),
 ];
 
 fn free_port() -> Result<u16> {
@@ -419,5 +427,110 @@ fn orphans() -> Result<()> {
         let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         ensure!(!stat.contains(") Z "), "a zombie: {stat}");
     }
+    Ok(())
+}
+
+fn on_demand() -> Result<()> {
+    let mut job = script("job", "echo begun; test ! -e /tmp/ill");
+    job.kind = Kind::Scheduled;
+    job.essential = false;
+    job.restart.when = RestartWhen::Never;
+    let steady = script("steady", "while :; do sleep 1; done");
+    let container = Container::start(&appliance(vec![job, steady]))?;
+    container.wait_for(name::HEALTHY)?;
+    ensure!(container.service("job")?.state == "scheduled");
+    let run = |service: &str| {
+        let service = service.to_owned();
+        container.ask(&Request::Run { service })
+    };
+    let ran = |good, result: &str| Reply::Ran {
+        good,
+        result: result.to_owned(),
+        lines: vec!["begun".to_owned()],
+    };
+    for _ in 0..2 {
+        let reply = run("job")?;
+        ensure!(reply == ran(true, "exit status 0"), "{reply:?}");
+    }
+    fs::write(container.path("/tmp/ill"), "")?;
+    let reply = run("job")?;
+    ensure!(
+        reply == ran(false, "it ended with exit status 1"),
+        "{reply:?}"
+    );
+    let job = container.service("job")?;
+    let schedule = job.schedule.context("no times")?;
+    ensure!(schedule.next.is_none(), "{schedule:?}");
+    let last = schedule.last.context("no last run")?;
+    ensure!(!last.good && last.ended.is_some(), "{last:?}");
+    let reply = run("jop")?;
+    let expected = "no service is called `jop`; did you mean `job`?";
+    ensure!(
+        matches!(&reply, Reply::Refused { reason } if reason == expected),
+        "{reply:?}"
+    );
+    ensure!(container.status()?.boot == BootState::Healthy);
+    Ok(())
+}
+
+fn backup() -> Result<()> {
+    let mut worker = script("backup-data", "");
+    worker.kind = Kind::Scheduled;
+    worker.essential = false;
+    worker.restart.when = RestartWhen::Never;
+    let text = "touch /archives/data/mine; stat -c '%u %a' /archives/data; echo $@";
+    worker.run = ["/usr/bin/sh", "-c", text, "worker"]
+        .map(str::to_owned)
+        .into();
+    let user = script("user", "while :; do sleep 1; done");
+    let mut appliance = appliance(vec![worker, user]);
+    appliance.backups = vec![Backup {
+        name: "data".to_owned(),
+        service: "backup-data".to_owned(),
+        directory: "/archives/data".to_owned(),
+        content: Content::Directory("/data".to_owned()),
+        keep_seconds: 1,
+        stops: vec!["user".to_owned()],
+    }];
+    let container = Container::start(&appliance)?;
+    fs::create_dir(container.path("/archives"))?;
+    container.wait_for(name::HEALTHY)?;
+    let before = container.service("user")?.pid;
+    let ask = |step, archive: Option<&str>| {
+        let archive = archive.map(str::to_owned);
+        let backup = "data".to_owned();
+        container.ask(&Request::Backup {
+            backup,
+            step,
+            archive,
+        })
+    };
+    let ran = |words: &str| Reply::Ran {
+        good: true,
+        result: "exit status 0".to_owned(),
+        lines: vec!["1000 700".to_owned(), words.to_owned()],
+    };
+    let reply = ask(BackupStep::Verify, None)?;
+    ensure!(reply == ran("verify"), "{reply:?}");
+    ensure!(container.service("user")?.pid == before);
+    let reply = ask(BackupStep::Restore, Some("20260801T020000Z"))?;
+    ensure!(reply == ran("restore 20260801T020000Z"), "{reply:?}");
+    container.wait("the return of what was stopped", |_| {
+        let now = container.service("user").ok()?;
+        (now.pid != before && now.state == "ready").then_some(())
+    })?;
+    // A link in its place is not followed: whose owner would change?
+    fs::remove_dir_all(container.path("/archives/data"))?;
+    std::os::unix::fs::symlink("/etc", container.path("/archives/data"))?;
+    let reply = ask(BackupStep::Create, None)?;
+    let Reply::Ran {
+        good: false,
+        result,
+        ..
+    } = &reply
+    else {
+        anyhow::bail!("{reply:?}");
+    };
+    ensure!(result.contains("make `/archives/data`"), "{result}");
     Ok(())
 }

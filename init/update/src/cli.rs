@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use bedplate_contract::{
+    backup::BackupStep,
     control::{Request, UpgradeStep},
     layout,
     service::SIGNALS,
 };
 use clap::{Parser, Subcommand, builder::PossibleValuesParser, value_parser};
 
-use crate::{admission::Quarantine, upgrade::Order};
+use crate::{admission::Quarantine, archive::Errand, upgrade::Order};
 
 const EXIT_STATUS: &str = "\
 Exit status:
@@ -29,6 +30,9 @@ pub struct Cli {
     /// Control socket of init.
     #[arg(long, global = true, value_name = "PATH", default_value = layout::CONTROL_SOCKET)]
     pub socket: PathBuf,
+    /// Document of the image.
+    #[arg(long, global = true, hide = true, value_name = "PATH", default_value = layout::APPLIANCE)]
+    pub appliance: PathBuf,
     /// What is asked.
     #[command(subcommand)]
     pub verb: Verb,
@@ -75,6 +79,25 @@ pub enum Verb {
         #[arg(value_parser = PossibleValuesParser::new(SIGNALS.map(|(name, _)| name)))]
         signal: String,
     },
+    /// Run a scheduled service or a oneshot now, and wait for its end.
+    Run {
+        /// Name of the service.
+        service: String,
+    },
+    /// Make, list, verify and restore archives.
+    #[command(subcommand)]
+    Backup(Backup),
+    /// Do the work of a backup; what its service runs.
+    #[command(hide = true)]
+    Archive {
+        /// Name of the backup.
+        backup: String,
+        /// What is done.
+        #[arg(value_parser = step, default_value = "create")]
+        step: BackupStep,
+        /// Name of the archive; by default the newest.
+        archive: Option<String>,
+    },
     /// Write a bundle to the inactive slot and reboot into it.
     ///
     /// The bundle is checked before a byte is written: signatures, image and profile, version,
@@ -86,6 +109,43 @@ pub enum Verb {
     Poweroff,
     /// Stop all services in order and reboot.
     Reboot,
+}
+
+/// What is done with backups.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Backup {
+    /// Make an archive now, of one backup or of each.
+    Create {
+        /// Name of the backup.
+        name: Option<String>,
+    },
+    /// Show the archives of one backup or of each, oldest first.
+    List {
+        /// Name of the backup.
+        name: Option<String>,
+    },
+    /// Read an archive against its digest, and let the backup's own command look at it.
+    Verify {
+        /// Name of the backup; by default each.
+        name: Option<String>,
+        /// Name of the archive; by default the newest.
+        archive: Option<String>,
+    },
+    /// Verify an archive, then put its content back in place of what is there.
+    ///
+    /// Services that the backup `stops` are stopped meanwhile, and started again after it.
+    Restore {
+        /// Name of the backup; by default the only one.
+        name: Option<String>,
+        /// Name of the archive; by default the newest.
+        archive: Option<String>,
+    },
+}
+
+fn step(word: &str) -> Result<BackupStep, String> {
+    let steps = [BackupStep::Create, BackupStep::Verify, BackupStep::Restore];
+    let found = steps.into_iter().find(|step| step.word() == word);
+    found.ok_or_else(|| "expected `create`, `verify` or `restore`".to_owned())
 }
 
 /// Arguments of `upgrade`.
@@ -113,6 +173,12 @@ pub struct Upgrade {
 pub enum Task {
     /// One request to init.
     Ask(Request),
+    /// A request that is answered when what it asks for has ended.
+    Await(Request),
+    /// Requests of backups, or the list of their archives.
+    Backup(Backup),
+    /// A step of a backup, done by this program.
+    Archive(Errand),
     /// An upgrade, done by this program.
     Upgrade(Order),
 }
@@ -142,6 +208,22 @@ impl Verb {
     pub fn task(&self) -> Task {
         Task::Ask(match self {
             Self::Upgrade(upgrade) => return Task::Upgrade(upgrade.order()),
+            Self::Run { service } => {
+                let service = service.clone();
+                return Task::Await(Request::Run { service });
+            }
+            Self::Backup(backup) => return Task::Backup(backup.clone()),
+            Self::Archive {
+                backup,
+                step,
+                archive,
+            } => {
+                return Task::Archive(Errand {
+                    backup: backup.clone(),
+                    step: *step,
+                    archive: archive.clone(),
+                });
+            }
             Self::Rollback => Request::Rollback,
             Self::Status | Self::Services => Request::Status,
             Self::Report => Request::Report,
@@ -233,6 +315,12 @@ mod tests {
             "logs a -n 1001",
             "restart",
             "signal a",
+            "run",
+            "backup",
+            "backup restore a b c",
+            "backup create a b",
+            "archive",
+            "archive a destroy",
             "signal a SIGFPE",
             "halt",
             "rollback 1.0",

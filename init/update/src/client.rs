@@ -84,7 +84,8 @@ pub enum ClientError {
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
-    until: Instant,
+    /// `None`: as long as it takes.
+    until: Option<Instant>,
 }
 
 /// Connects to the socket at `path`.
@@ -94,7 +95,10 @@ pub struct Connection {
 pub fn connect(path: &Path) -> Result<Connection, ClientError> {
     let until = Instant::now() + DEADLINE;
     let stream = connect_within(path, DEADLINE)?.map_err(|source| explain(path, source))?;
-    Ok(Connection { stream, until })
+    Ok(Connection {
+        stream,
+        until: Some(until),
+    })
 }
 
 /// `connect` of a unix socket waits while the listener's queue is full, and has no timeout; hence
@@ -120,8 +124,19 @@ fn explain(path: &Path, source: io::Error) -> ClientError {
 }
 
 impl Connection {
+    /// The same connection without a deadline, for what is answered when it has ended. The request
+    /// goes out at once all the same, and a PID 1 that is gone closes the connection.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.until = None;
+        self
+    }
+
     fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let Some(until) = self.until else {
+            return Ok(None);
+        };
+        let left = until.saturating_duration_since(Instant::now());
         // The kernel reads a timeout of zero as none at all.
         let ended = left.is_zero().then_some(io::ErrorKind::TimedOut);
         ended.map_or(Ok(Some(left)), |kind| Err(kind.into()))
@@ -321,7 +336,7 @@ mod tests {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let mut connection = Connection {
             stream: ours,
-            until: Instant::now() + Duration::from_millis(50),
+            until: Some(Instant::now() + Duration::from_millis(50)),
         };
         let error = exchange(&mut connection, &Request::Status).unwrap_err();
         assert!(matches!(error, ClientError::Deadline), "{error:?}");

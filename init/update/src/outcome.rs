@@ -34,7 +34,7 @@ impl From<Outcome> for ExitCode {
 /// services or reads logs of a degraded machine was served well.
 pub fn of(verb: &Verb, reply: &Reply) -> Outcome {
     match (verb, reply) {
-        (_, Reply::Refused { .. }) => Outcome::Failed,
+        (_, Reply::Refused { .. } | Reply::Ran { good: false, .. }) => Outcome::Failed,
         (Verb::Status, Reply::Status(status)) => of_boot(status.boot),
         _ => Outcome::Done,
     }

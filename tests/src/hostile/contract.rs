@@ -1,7 +1,9 @@
 //! Formats of `bedplate_contract`.
 
 use bedplate_contract::{
-    Appliance, Digest, EntryName, control,
+    Appliance, Cron, Digest, EntryName,
+    backup::Manifest,
+    control,
     event::Event,
     gpu,
     meta::{self, Frame},
@@ -130,6 +132,31 @@ pub fn appliance(bytes: &[u8]) -> bool {
         return false;
     };
     round_trips(&appliance, Appliance::parse(&appliance.encode()));
+    true
+}
+
+/// A schedule: it reads again as the same, and its next time is later than any.
+pub fn cron(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(cron) = text.parse::<Cron>() else {
+        return false;
+    };
+    round_trips(&cron, cron.to_string().parse());
+    for now in [0, 1_785_549_600, u64::from(u32::MAX)] {
+        let next = cron.next_after(now).unwrap_or_default();
+        assert!(next > now && next % 60 == 0, "{cron} after {now}: {next}");
+    }
+    true
+}
+
+/// The manifest beside an archive, which lies where its user may write: it reads again as the same,
+/// and names a file beside it.
+pub fn backup_manifest(bytes: &[u8]) -> bool {
+    let Ok(manifest) = Manifest::parse(bytes) else {
+        return false;
+    };
+    assert!(manifest.archive.bytes().all(|b| b.is_ascii_alphanumeric()));
+    round_trips(&manifest, Manifest::parse(manifest.encode().as_bytes()));
     true
 }
 

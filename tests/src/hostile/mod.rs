@@ -13,8 +13,8 @@ mod upgrade;
 
 pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
 pub use contract::{
-    appliance, boot_record, boot_report, control_reply, control_request, digest, entry_name, event,
-    gpu_report, verity_superblock,
+    appliance, backup_manifest, boot_record, boot_report, control_reply, control_request, cron,
+    digest, entry_name, event, gpu_report, verity_superblock,
 };
 pub use network::dhcp;
 pub use registry::{

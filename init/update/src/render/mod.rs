@@ -28,6 +28,14 @@ pub fn reply(verb: &Verb, reply: &Reply) -> Option<String> {
         (Verb::Stop { service }, Reply::Done) => format!("{service} is being stopped\n"),
         (Verb::Start { service }, Reply::Done) => format!("{service} is being started\n"),
         (Verb::Signal { service, signal }, Reply::Done) => format!("{service} got {signal}\n"),
+        (
+            Verb::Run { .. } | Verb::Backup(_),
+            Reply::Ran {
+                good,
+                result,
+                lines,
+            },
+        ) => ran(*good, result, lines),
         (Verb::Rollback, Reply::Done) => {
             "services are being stopped, then the other version is booted\n".into()
         }
@@ -37,6 +45,16 @@ pub fn reply(verb: &Verb, reply: &Reply) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// What a run printed last; a bad one also says how it ended.
+fn ran(good: bool, result: &str, lines: &[String]) -> String {
+    let printed = logs(lines);
+    match good {
+        true if !lines.is_empty() => printed,
+        true => format!("{}\n", text::printable(result)),
+        false => format!("{printed}failed: {}\n", text::printable(result)),
+    }
 }
 
 fn logs(lines: &[String]) -> String {
@@ -60,6 +78,25 @@ mod tests {
             reply(&verb, &Reply::Logs { lines }).as_deref(),
             Some(expected)
         );
+    }
+
+    #[test]
+    fn a_run_that_failed_says_how() {
+        let verb = Verb::Run {
+            service: "a".to_owned(),
+        };
+        for (good, lines, expected) in [
+            (true, vec![], "exit status 0\n"),
+            (true, vec!["done".to_owned()], "done\n"),
+            (false, vec!["no".to_owned()], "no\nfailed: exit status 0\n"),
+        ] {
+            let ran = Reply::Ran {
+                good,
+                result: "exit status 0".to_owned(),
+                lines,
+            };
+            assert_eq!(reply(&verb, &ran).as_deref(), Some(expected));
+        }
     }
 
     #[test]

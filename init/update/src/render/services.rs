@@ -1,10 +1,10 @@
 //! Services with their state, and why they are not ready.
 
-use bedplate_contract::control::ServiceStatus;
+use bedplate_contract::control::{ScheduleStatus, ServiceStatus};
 
 use super::{
     table,
-    text::{or_dash, printable},
+    text::{or_dash, printable, seconds},
 };
 
 /// One line per service, in start order, below a heading.
@@ -24,19 +24,71 @@ fn row(service: &ServiceStatus) -> Vec<String> {
     };
     let pid = service.pid.map(|pid| pid.to_string());
     let because = service.because.as_deref().map(printable);
+    let times = service.schedule.as_ref().map(times);
+    let because: Vec<_> = because.into_iter().chain(times).collect();
     vec![
         printable(&service.name),
         printable(&service.state),
         need.to_owned(),
         or_dash(pid.as_deref()),
         service.restarts.to_string(),
-        because.unwrap_or_default(),
+        because.join("; "),
     ]
+}
+
+/// When a scheduled service runs next, and how it ran last.
+fn times(schedule: &ScheduleStatus) -> String {
+    let next = match schedule.next {
+        Some(next) => format!("next at {next}"),
+        None => "on demand".to_owned(),
+    };
+    let last = schedule.last.as_ref().map(|last| {
+        let ended = last.ended.map(|time| format!(" at {time}"));
+        let (word, ended) = (
+            if last.good { "done" } else { "failed" },
+            ended.unwrap_or_default(),
+        );
+        format!("last {word}{ended} in {}", seconds(last.ms))
+    });
+    [Some(next), last]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
 mod tests {
+    use bedplate_contract::{
+        control::{LastRun, ScheduleStatus},
+        utc::Time,
+    };
+
     use super::super::sample;
+
+    #[test]
+    fn a_scheduled_service_says_when() {
+        let mut services = sample::services();
+        services.truncate(1);
+        let mut status = ScheduleStatus {
+            cron: None,
+            next: None,
+            last: None,
+        };
+        services[0].schedule = Some(status.clone());
+        assert!(super::render(&services).ends_with("0         on demand\n"));
+        status.next = Some(Time::new(1_785_549_600));
+        status.last = Some(LastRun {
+            ended: Some(Time::new(1_785_463_201)),
+            ms: 1500,
+            good: false,
+            result: "exit status 3".to_owned(),
+        });
+        services[0].schedule = Some(status);
+        let expected =
+            "next at 2026-08-01T02:00:00Z, last failed at 2026-07-31T02:00:01Z in 1.500 s\n";
+        assert!(super::render(&services).ends_with(expected));
+    }
 
     #[test]
     fn a_waiting_service_says_for_what() {
