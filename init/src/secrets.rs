@@ -55,6 +55,7 @@ pub enum SecretsError {
 }
 
 /// Makes every generated secret that is not there yet; returns the provisioned ones that are missing.
+/// An optional one that is missing is made empty.
 ///
 /// A secret is on the medium before any service sees it: a crash cannot change a password that a
 /// database has stored.
@@ -71,12 +72,19 @@ fn ensure_in(directory: &Path, secrets: &[Secret]) -> Result<Vec<String>, Secret
     for secret in secrets {
         let path = directory.join(&secret.name);
         match secret.source {
-            _ if path.exists() => {}
+            _ if has_value(&path) => {}
             SecretSource::Generated(length) => generate(&path, &secret.name, length)?,
             SecretSource::Provisioned => missing.push(secret.name.clone()),
+            SecretSource::Optional if path.exists() => {}
+            SecretSource::Optional => keep(&path, &secret.name, "")?,
         }
     }
     Ok(missing)
+}
+
+/// An empty file is an optional secret that nobody brought; a later version may insist on it.
+fn has_value(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
 
 fn generate(path: &Path, name: &str, length: u32) -> Result<(), SecretsError> {
@@ -223,6 +231,21 @@ mod tests {
         fs::write(kept.join("token"), "t").unwrap();
         assert_eq!(ensure_in(&kept, &wanted).unwrap(), Vec::<String>::new());
         assert_eq!(fs::read_to_string(kept.join("password")).unwrap(), first);
+    }
+
+    #[test]
+    fn an_optional_secret_is_empty_until_it_is_brought() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = directory.path().join("secrets");
+        let optional = [secret("key", SecretSource::Optional)];
+        assert_eq!(ensure_in(&kept, &optional).unwrap(), Vec::<String>::new());
+        assert_eq!(fs::read_to_string(kept.join("key")).unwrap(), "");
+        // A version that insists on it does not take the empty one.
+        let needed = [secret("key", SecretSource::Provisioned)];
+        assert_eq!(ensure_in(&kept, &needed).unwrap(), ["key"]);
+        fs::write(kept.join("key"), "k").unwrap();
+        assert_eq!(ensure_in(&kept, &optional).unwrap(), Vec::<String>::new());
+        assert_eq!(fs::read_to_string(kept.join("key")).unwrap(), "k");
     }
 
     #[test]

@@ -45,9 +45,18 @@ pub(super) fn read_secrets(root: &Table<'_>) -> Vec<Secret> {
 
 fn read_source(table: &Table<'_>) -> SecretSource {
     let sources = [("generated", true), ("provisioned", false)];
-    match table.choice("source", &sources) {
+    let source = table.choice("source", &sources);
+    let optional = table.boolean("optional") == Some(true);
+    match source {
+        Some(false) if optional => SecretSource::Optional,
         Some(false) => SecretSource::Provisioned,
         _ => {
+            if optional {
+                table.fail(
+                    "an optional secret that is generated",
+                    "only one with `source = \"provisioned\"` may be missing",
+                );
+            }
             let length = table.integer("length", 16..1025);
             SecretSource::Generated(length.map_or(SECRET_LENGTH, |n| n.value))
         }

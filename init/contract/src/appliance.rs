@@ -153,6 +153,8 @@ pub enum SecretSource {
     Generated(u32),
     /// Brought by whoever provisions the host; the services that need it wait for it.
     Provisioned,
+    /// Brought too, or not: then it is empty, and nothing waits for it.
+    Optional,
 }
 
 /// When a boot is good.
