@@ -1,0 +1,1 @@
+"""Reddit Technical Watcher: five agents that find, judge, summarise and announce posts."""

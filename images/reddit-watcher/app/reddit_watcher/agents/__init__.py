@@ -1,0 +1,1 @@
+"""The programs: `python3 -m reddit_watcher.agents.NAME`."""
