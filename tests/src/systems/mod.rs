@@ -5,6 +5,7 @@
 //! asked for.
 
 mod justnews;
+mod reddit_watcher;
 mod stage;
 
 use anyhow::Result;
@@ -21,10 +22,16 @@ pub struct System {
 }
 
 /// Every stack, in the order of the seeds.
-pub const SYSTEMS: [System; 1] = [System {
-    image: "images/justnews",
-    play: justnews::play,
-}];
+pub const SYSTEMS: [System; 2] = [
+    System {
+        image: "images/justnews",
+        play: justnews::play,
+    },
+    System {
+        image: "images/reddit-watcher",
+        play: reddit_watcher::play,
+    },
+];
 
 /// Plays the scene of an image.
 ///

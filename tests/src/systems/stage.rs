@@ -120,15 +120,21 @@ impl Stage {
     /// # Errors
     /// It is not in time; with what it is.
     pub fn until(&self, name: &str, wanted: impl Fn(&ServiceStatus) -> bool) -> Result<()> {
+        self.wait(name, || Ok(wanted(&self.service(name)?)))
+            .with_context(|| format!("{:?}", self.service(name)))
+    }
+
+    /// Waits until `holds`; `what` names it.
+    ///
+    /// # Errors
+    /// It does not in time, or cannot be asked.
+    pub fn wait(&self, what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
         let deadline = Instant::now() + TURN;
-        loop {
-            let service = self.service(name)?;
-            if wanted(&service) {
-                return Ok(());
-            }
-            ensure!(Instant::now() < deadline, "in {TURN:?}: {service:?}");
+        while !holds()? {
+            ensure!(Instant::now() < deadline, "in {TURN:?} not: {what}");
             thread::sleep(LOOK);
         }
+        Ok(())
     }
 
     /// Kills a service's process.
