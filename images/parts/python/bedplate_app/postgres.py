@@ -23,9 +23,10 @@ class Pool:
     """The connections of one program; safe to use from many threads."""
 
     def __init__(self, database: Database):
-        self._pool = ThreadedConnectionPool(
-            database.pool_min, database.pool_max, **_parameters(database)
-        )
+        # None is made yet: a program that starts while its database is away says so in `/health`, and
+        # is not restarted for it. From then on as many are kept as `minconn` says.
+        self._pool = ThreadedConnectionPool(0, database.pool_max, **_parameters(database))
+        self._pool.minconn = database.pool_min
         # The pool raises when it is empty; waiting is what callers want.
         self._free = threading.BoundedSemaphore(database.pool_max)
 
