@@ -217,10 +217,28 @@ impl Machine {
     /// # Errors
     /// No connection, or no answer in time.
     pub fn http(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+        self.http_with(method, path, &[], body)
+    }
+
+    /// As [`Machine::http`], with more headers, each a name and a value.
+    ///
+    /// # Errors
+    /// As [`Machine::http`].
+    pub fn http_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(ANSWER))?;
         let length = body.len();
-        let head = "Host: appliance\r\nConnection: close\r\nContent-Type: application/json\r\n";
+        let mut head =
+            "Host: appliance\r\nConnection: close\r\nContent-Type: application/json\r\n".to_owned();
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}"

@@ -5,6 +5,7 @@
 //! asked for.
 
 mod justnews;
+mod reactdjango_hub;
 mod reddit_watcher;
 mod stage;
 
@@ -22,7 +23,7 @@ pub struct System {
 }
 
 /// Every stack, in the order of the seeds.
-pub const SYSTEMS: [System; 2] = [
+pub const SYSTEMS: [System; 3] = [
     System {
         image: "images/justnews",
         play: justnews::play,
@@ -30,6 +31,10 @@ pub const SYSTEMS: [System; 2] = [
     System {
         image: "images/reddit-watcher",
         play: reddit_watcher::play,
+    },
+    System {
+        image: "images/reactdjango-hub",
+        play: reactdjango_hub::play,
     },
 ];
 
