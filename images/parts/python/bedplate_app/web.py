@@ -83,8 +83,16 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """A client that went away before its answer is no news; the rest is the base class's."""
-        if isinstance(sys.exception(), ConnectionError):
+        if isinstance(sys.exc_info()[1], ConnectionError):
             _log.debug("a client went away")
+        else:
+            super().handle_error(request, client_address)
+
+    def handle_error(self, request, client_address):
+        """A client that has gone without its answer is not worth a page of the log."""
+        error = sys.exc_info()[1]
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            _log.debug("a client went away: %s", type(error).__name__)
         else:
             super().handle_error(request, client_address)
 

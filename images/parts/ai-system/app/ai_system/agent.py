@@ -1,17 +1,19 @@
 """The program of every agent: `python3 -m ai_system.agent NAME`.
 
-An agent tells the registry of its machine now and then that it is there and whether it is well; it
-is healthy itself when the registry takes that, and what its role needs answers.
+An agent looks now and then whether what its role needs answers, and tells the registry of its machine
+that it is there and whether it is well. `/health` says what it found last, and so is quick: who asks
+it must not wait for a cluster that is away.
 """
 
 import importlib
 import os
 import sys
+import threading
 from typing import Any, Callable
 
 from bedplate_app.client import CallError, Client
-from bedplate_app.program import Program, run, serve
-from bedplate_app.web import Request, Route
+from bedplate_app.program import Program, run, serve, state
+from bedplate_app.web import Route
 
 from . import catalogue, config
 from .errors import ErrorPublisher
@@ -33,6 +35,10 @@ HELPS = {
 }
 
 
+# Between two tries as long as something that the role needs does not answer.
+_HURRY_SECONDS = 3
+
+
 class AgentProgram(Program):
     """A program whose routes ask who comes."""
 
@@ -43,6 +49,10 @@ class AgentProgram(Program):
     def routes(self) -> list[Route]:
         """What every program answers, guarded."""
         return [self._guard.protect(route) for route in super().routes()]
+
+
+class Unwell(Exception):
+    """What was found wrong last time."""
 
 
 class Agent:
@@ -57,13 +67,14 @@ class Agent:
         self.summary: Callable[[], dict[str, Any]] = dict
         self.errors = ErrorPublisher(self._bus(), name, settings.machine)
         self.config: dict[str, Any] = {}
-        self._heard = False
+        self._watched: dict[str, Callable[[], Any]] = {}
+        self._found: dict[str, str] = {}
         self.program = AgentProgram(
             name,
             ("0.0.0.0", self.entry.port),
             {},
             helps=HELPS,
-            describe=lambda: {"group": self.entry.group, **self.summary()},
+            describe=self._describe,
             guard=self.guard,
         )
 
@@ -81,22 +92,46 @@ class Agent:
         else:
             self.config = Client(service.url).get(f"/config/{self.entry.name}")
 
-    def keep_registered(self) -> None:
-        """Tells the registry now and every so many seconds; part of this agent's health."""
+    def watch(self, name: str, check: Callable[[], Any]) -> None:
+        """Makes a part of this agent's health what `check` says; it raises when all is not well."""
+        self._watched[name] = check
+        self.program.checks[name] = lambda: self._last(name)
+
+    def keep_looking(self) -> None:
+        """Looks now and every so many seconds, sooner while something is wrong; tells the registry."""
         if self.entry.role != "registry":
-            self.program.checks["registry"] = self._check_heard
-            self.program.repeat(self.config["heartbeat_seconds"], self.heartbeat)
+            self.watch("registry", self.heartbeat)
+        threading.Thread(target=self._keep_looking, daemon=True).start()
+
+    def look(self) -> bool:
+        """Looks once at everything, the registry last; whether all is well."""
+        for name, check in self._watched.items():
+            self._found[name] = state(check)
+        return self._is_well()
 
     def heartbeat(self) -> None:
-        """Tells the registry once; raises `CallError`."""
-        others = {name: check for name, check in self.program.checks.items() if name != "registry"}
-        healthy = all(_passes(check) for check in others.values())
-        self._heard = False
-        self.ask(self.agents.first(self.settings.machine, "registry"), "/register", {
-            "name": self.entry.name,
-            "healthy": healthy,
-        })
-        self._heard = True
+        """Tells the registry once how this agent is; raises `CallError`."""
+        well = {"name": self.entry.name, "healthy": self._is_well(but="registry")}
+        self.ask(self.agents.first(self.settings.machine, "registry"), "/register", well)
+
+    def _keep_looking(self) -> None:
+        while not self.program.stopping.is_set():
+            well = self.look()
+            seconds = self.config["heartbeat_seconds"] if well else _HURRY_SECONDS
+            self.program.stopping.wait(seconds)
+
+    def _is_well(self, but: str = "") -> bool:
+        return all(self._found.get(name) == "ok" for name in self._watched if name != but)
+
+    def _describe(self) -> dict[str, Any]:
+        # What was found says more than that it was not good.
+        parts = {name: state(check) for name, check in self.program.checks.items()}
+        return {"group": self.entry.group, "parts": {**parts, **self._found}, **self.summary()}
+
+    def _last(self, name: str) -> None:
+        found = self._found.get(name, "not looked at yet")
+        if found != "ok":
+            raise Unwell(found)
 
     def ask(self, entry: catalogue.Entry, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """A POST to another agent of this machine; raises `CallError`."""
@@ -106,10 +141,6 @@ class Agent:
     def serve(self, routes: list[Route]) -> None:
         """Answers until the agent is asked to stop."""
         serve(self.program, [self.guard.protect(route) for route in routes])
-
-    def _check_heard(self) -> None:
-        if not self._heard:
-            raise ConnectionError("the registry has not heard of this agent")
 
     def _bus(self) -> str:
         role = "error_aggregator" if self.settings.machine == "main_pc" else "local_error_bus"
@@ -137,21 +168,8 @@ def build(name: str, environment: dict[str, str]) -> tuple[Agent, list[Route]]:
 def main(name: str) -> None:
     """Runs one agent."""
     agent, routes = build(name, dict(os.environ))
-    agent.keep_registered()
+    agent.keep_looking()
     agent.serve(routes)
-
-
-def health_of(agent: Agent) -> dict[str, Any]:
-    """What `/health` of an agent says, without asking over the network."""
-    return agent.program.health(Request()).body
-
-
-def _passes(check: Callable[[], Any]) -> bool:
-    try:
-        check()
-    except Exception:  # Whatever it is, the agent is not well; `/health` says what.
-        return False
-    return True
 
 
 if __name__ == "__main__":

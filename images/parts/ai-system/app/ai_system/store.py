@@ -1,6 +1,7 @@
 """What agents keep in the Redis cluster. The client follows redirects from node to node."""
 
 import json
+import threading
 from typing import Any
 
 from .settings import Settings
@@ -14,6 +15,7 @@ class Store:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._client = None
+        self._lock = threading.Lock()
 
     def ping(self) -> None:
         """Raises unless the cluster serves all its slots."""
@@ -46,9 +48,11 @@ class Store:
         return self._cluster().incr(_name(key))
 
     def _cluster(self):
-        if self._client is None:
-            self._client = _connect(self._settings)
-        return self._client
+        # One thread connects, and the others wait for it.
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self._settings)
+            return self._client
 
 
 def _connect(settings: Settings):

@@ -3,7 +3,6 @@
 import json
 import unittest
 
-from bedplate_app.client import CallError
 from bedplate_app.web import Request, WebError
 
 from ai_system import errors, wire
@@ -231,18 +230,27 @@ class HealthTest(unittest.TestCase):
 
     def test_a_lost_store_is_named_and_its_password_not(self):
         one = agent("session_manager")
-        one.program.checks["redis"] = one.store.ping
+        one.watch("redis", one.store.ping)
         one.store.broken = True
+        one.look()
         response = one.program.health(Request())
         self.assertEqual(response.status, 503)
         self.assertEqual(response.body["parts"], {"redis": "ConnectionError"})
 
-    def test_an_agent_that_the_registry_does_not_take_is_unwell(self):
-        one = agent("summarizer")
-        with self.assertRaises(CallError):
-            one.heartbeat()
-        with self.assertRaises(ConnectionError):
-            one._check_heard()
-        one.peers["service_registry_agent", "/register"] = lambda body: body
-        one.heartbeat()
-        one._check_heard()
+    def test_an_agent_that_has_not_looked_yet_is_unwell(self):
+        one = agent("session_manager")
+        one.watch("redis", one.store.ping)
+        self.assertEqual(one.program.health(Request()).status, 503)
+        self.assertTrue(one.look())
+        self.assertEqual(one.program.health(Request()).status, 200)
+
+    def test_the_registry_is_told_and_is_a_part_itself(self):
+        one, told = agent("summarizer"), []
+        one.watch("redis", one.store.ping)
+        one.watch("registry", one.heartbeat)
+        self.assertFalse(one.look())
+        one.peers["service_registry_agent", "/register"] = told.append
+        self.assertTrue(one.look())
+        one.store.broken = True
+        self.assertFalse(one.look())
+        self.assertEqual([body["healthy"] for body in told], [True, False])

@@ -47,7 +47,7 @@ class Aggregator:
 def routes(agent) -> list[Route]:
     """`POST /errors`, `GET /errors`."""
     aggregator = Aggregator(agent)
-    agent.program.checks["redis"] = agent.store.ping
+    agent.watch("redis", agent.store.ping)
     socket = wire.serve(zmq.Context.instance(), zmq.SUB, agent.curve, wire.ERRORS)
     socket.subscribe(b"")
     socket.bind(f"tcp://*:{wire.PORT}")

@@ -70,6 +70,7 @@ def routes(agent) -> list[Route]:
     requester = wire.Requester(address, agent.curve, wire.BRIDGE)
     seconds = agent.config["call_timeout_seconds"]
     gateway = Gateway(requester, agent.errors, agent.program.metrics, seconds)
+    # Looked at more often than the rest: tasks depend on it.
     agent.program.checks["pc2"] = gateway.check
     agent.program.repeat(_CHECK_SECONDS, gateway.look)
 

@@ -7,7 +7,7 @@ from bedplate_app.web import Request, Route, WebError
 
 def routes(agent) -> list[Route]:
     """`PUT /notes/{key}`, `GET /notes/{key}`."""
-    agent.program.checks["redis"] = agent.store.ping
+    agent.watch("redis", agent.store.ping)
     name = agent.entry.name
 
     def put(request: Request) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Memory:
 def routes(agent) -> list[Route]:
     """`POST /memories`, `GET /memories`, `GET /memories/{id}`."""
     memory = Memory(agent.store, agent.entry.name)
-    agent.program.checks["redis"] = agent.store.ping
+    agent.watch("redis", agent.store.ping)
     return [
         Route("POST", "/memories", memory.keep),
         Route("GET", "/memories", memory.search),

@@ -5,6 +5,8 @@ from typing import Any
 from bedplate_app.client import CallError, Client
 from bedplate_app.web import Request, Route, WebError, text_of
 
+_LOOK_SECONDS = 10
+
 
 class Memories:
     """The memory agents of this machine as one."""
@@ -14,6 +16,11 @@ class Memories:
         self._digester = agent.agents.doing("pc2", "digest")
         self._keeper = agent.agents.find("episodic_memory")
         self._registry = agent.agents.first("pc2", "registry")
+        self.latest: dict[str, Any] = {"status": "starting"}
+
+    def look(self) -> None:
+        """Sums the machine up again, for `/health`."""
+        self.latest = self.summary()
 
     def do(self, request: Request) -> dict[str, Any]:
         """The tasks `remember` and `recall`."""
@@ -56,5 +63,6 @@ class Memories:
 def routes(agent) -> list[Route]:
     """`POST /tasks`."""
     memories = Memories(agent)
-    agent.summary = memories.summary
+    agent.summary = lambda: memories.latest
+    agent.program.repeat(_LOOK_SECONDS, memories.look)
     return [Route("POST", "/tasks", memories.do)]

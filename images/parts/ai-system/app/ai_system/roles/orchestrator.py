@@ -11,6 +11,7 @@ from bedplate_app.web import Request, Route, WebError, text_of
 from .error_aggregator import count_of
 
 _DAY = 24 * 3600
+_LOOK_SECONDS = 10
 _RECENT = "tasks:recent"
 _SHOWN = 1000
 # A whole document: what the agents of this machine find out, and pc2 remembers all of it.
@@ -25,6 +26,11 @@ class Orchestrator:
         machine = agent.settings.machine
         self._registry = agent.agents.first(machine, "registry")
         self._gateway = agent.agents.first(machine, "gateway")
+        self.latest: dict[str, Any] = {"status": "starting"}
+
+    def look(self) -> None:
+        """Sums both machines up again, for `/health`."""
+        self.latest = self.summary()
 
     def do(self, request: Request) -> dict[str, Any]:
         """Does a task to its end; returns and keeps its record."""
@@ -90,9 +96,10 @@ class Orchestrator:
 def routes(agent) -> list[Route]:
     """`POST /tasks`, `GET /tasks`, `GET /tasks/{id}`."""
     orchestrator = Orchestrator(agent)
-    agent.summary = orchestrator.summary
-    agent.program.checks["redis"] = agent.store.ping
-    agent.program.checks["agents"] = orchestrator.check_registry
+    agent.summary = lambda: orchestrator.latest
+    agent.program.repeat(_LOOK_SECONDS, orchestrator.look)
+    agent.watch("redis", agent.store.ping)
+    agent.watch("agents", orchestrator.check_registry)
     return [
         Route("POST", "/tasks", orchestrator.do),
         Route("GET", "/tasks", orchestrator.recent),

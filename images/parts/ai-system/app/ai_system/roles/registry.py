@@ -50,7 +50,7 @@ def routes(agent) -> list[Route]:
     others = [entry.name for entry in agent.agents.on(agent.settings.machine)]
     registry = Registry(others, agent.config["heartbeat_seconds"])
     _measure(agent, registry, others)
-    agent.program.repeat(agent.config["heartbeat_seconds"], lambda: registry.hear(agent.entry.name, True))
+    agent.watch("self", lambda: registry.hear(agent.entry.name, True))
     agent.summary = lambda: {"expected": len(others), "registered_healthy": registry.healthy()}
 
     def register(request: Request) -> dict[str, Any]:
