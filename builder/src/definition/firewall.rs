@@ -22,7 +22,7 @@ pub(super) fn read(
     let allow = |table: Table<'_>| table.decode(|table| read_allow(table, listens));
     let deny = |table: Table<'_>| table.decode(|table| read_deny(table, known));
     for table in tables {
-        table.decode(|table| {
+        table.with_scope(known.scope).decode(|table| {
             let (holes, users) = (table.tables("allow"), table.tables("deny"));
             firewall.allow.extend(holes.into_iter().map(allow));
             firewall.deny.extend(users.into_iter().map(deny));
