@@ -4,6 +4,7 @@
 //! CI plays some of them (`tests/tests/systems.rs`), `cargo xtask images --boot` all, on the profiles
 //! asked for.
 
+mod ai_system;
 mod justnews;
 mod reactdjango_hub;
 mod reddit_watcher;

@@ -1,6 +1,7 @@
 //! What all scenes do: boot, ask the front door, kill, look at a service, reboot.
 
 use std::{
+    ffi::OsString,
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +29,7 @@ const KILL: i32 = 9;
 pub struct Stage {
     vm: Vm,
     port: u16,
+    more: Vec<OsString>,
     /// The machine that runs.
     pub machine: Machine,
     figures: Figures,
@@ -50,14 +52,25 @@ impl Stage {
     /// # Errors
     /// The build fails, or the boot is not healthy.
     pub fn boot(image: &str, profile: &str, memory_mib: u32, port: u16) -> Result<Self> {
-        Self::on(
-            Vm::of_profile(image, profile)?.with_memory(memory_mib),
-            port,
-        )
+        Self::boot_with(image, profile, (memory_mib, port), Vec::new())
     }
 
-    fn on(vm: Vm, port: u16) -> Result<Self> {
-        let mut machine = Machine::start(&vm, port)?;
+    /// As [`Stage::boot`], each boot with more arguments of `bedplate run`.
+    ///
+    /// # Errors
+    /// As [`Stage::boot`].
+    pub fn boot_with(
+        image: &str,
+        profile: &str,
+        (memory_mib, port): (u32, u16),
+        more: Vec<OsString>,
+    ) -> Result<Self> {
+        let vm = Vm::of_profile(image, profile)?.with_memory(memory_mib);
+        Self::on(vm, port, more)
+    }
+
+    fn on(vm: Vm, port: u16, more: Vec<OsString>) -> Result<Self> {
+        let mut machine = Machine::start_with(&vm, port, &more)?;
         let healthy = machine.wait_for(name::HEALTHY, BOOT)?;
         let status = machine.status()?;
         ensure!(status.boot == BootState::Healthy, "{:?}", status.boot);
@@ -69,6 +82,7 @@ impl Stage {
         Ok(Self {
             vm,
             port,
+            more,
             machine,
             figures,
         })
@@ -80,7 +94,7 @@ impl Stage {
     /// The end is not clean, or the boot not healthy.
     pub fn reboot(self) -> Result<Self> {
         self.machine.power_off()?;
-        Self::on(self.vm, self.port)
+        Self::on(self.vm, self.port, self.more)
     }
 
     /// Powers off in order; what the last boot took.
