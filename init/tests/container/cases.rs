@@ -8,9 +8,7 @@ use bedplate_contract::{
     backup::{Backup, BackupStep, Content},
     control::{BootState, Reply, Request},
     event::{Event, name},
-    service::{
-        Check, Condition, ConfigFile, Kind, Mount, RestartWhen, Service, StopHttp, Wait,
-    },
+    service::{Check, Condition, ConfigFile, Kind, Mount, RestartWhen, Service, StopHttp, Wait},
 };
 
 use crate::{

@@ -86,9 +86,12 @@ pub fn build(image: &str, profile: &'static str) -> Result<Pair> {
     })
 }
 
-/// Plays the scene of a pair; a failure is a result of its own.
+/// Plays the scene of a pair, when its image has one; a failure is a result of its own.
 pub fn boot(pair: &mut Pair) {
-    let played = systems::play(&pair.image, pair.profile);
+    let Some(system) = systems::find(&pair.image) else {
+        return;
+    };
+    let played = (system.play)(pair.profile);
     pair.boot = Some(played.map_err(|error| format!("{error:#}")));
 }
 

@@ -24,7 +24,7 @@ pub struct System {
 }
 
 /// Every stack, in the order of the seeds.
-pub const SYSTEMS: [System; 3] = [
+pub const SYSTEMS: [System; 4] = [
     System {
         image: "images/justnews",
         play: justnews::play,
@@ -37,14 +37,23 @@ pub const SYSTEMS: [System; 3] = [
         image: "images/reactdjango-hub",
         play: reactdjango_hub::play,
     },
+    // Of two images: `images/ai-system-pc2` is the other machine of the scene.
+    System {
+        image: "images/ai-system-main",
+        play: ai_system::play,
+    },
 ];
+
+/// The stack of an image, when it has a scene of its own.
+pub fn find(image: &str) -> Option<&'static System> {
+    SYSTEMS.iter().find(|system| system.image == image)
+}
 
 /// Plays the scene of an image.
 ///
 /// # Errors
 /// No such image, or what the scene found.
 pub fn play(image: &str, profile: &str) -> Result<Figures> {
-    let system = SYSTEMS.iter().find(|system| system.image == image);
-    let system = system.ok_or_else(|| anyhow::anyhow!("`{image}` has no scene"))?;
+    let system = find(image).ok_or_else(|| anyhow::anyhow!("`{image}` has no scene"))?;
     (system.play)(profile)
 }
