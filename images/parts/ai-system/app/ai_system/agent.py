@@ -168,6 +168,9 @@ def build(name: str, environment: dict[str, str]) -> tuple[Agent, list[Route]]:
 def main(name: str) -> None:
     """Runs one agent."""
     agent, routes = build(name, dict(os.environ))
+    if agent.settings.loki_url:
+        labels = {"agent": name, "machine": agent.settings.machine}
+        importlib.import_module("ai_system.loki").start(agent.settings.loki_url, labels)
     agent.keep_looking()
     agent.serve(routes)
 

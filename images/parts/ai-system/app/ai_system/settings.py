@@ -26,6 +26,7 @@ class Settings:
     encrypted: bool
     log_level: str
     debug: bool
+    loki_url: str = ""
     redis_password: str = field(default="", repr=False)
     auth_token: str = field(default="", repr=False)
     curve_key: str = field(default="", repr=False)
@@ -50,6 +51,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         encrypted=flag(environment, "AI_SECURITY_SSL_ENABLED", "true"),
         log_level="DEBUG" if debug else text(environment, "AI_LOGGING_LEVEL", "INFO"),
         debug=debug,
+        loki_url=environment.get("AI_LOGGING_LOKI_URL", ""),
         redis_password=environment.get("AI_REDIS_PASSWORD", ""),
         auth_token=environment.get("AI_SECURITY_AUTH_TOKEN", ""),
         curve_key=environment.get("AI_SECURITY_CURVE_KEY", ""),
