@@ -5,6 +5,7 @@
 //! asked for.
 
 mod ai_system;
+mod juliasphere;
 mod justnews;
 mod reactdjango_hub;
 mod reddit_watcher;
@@ -24,10 +25,14 @@ pub struct System {
 }
 
 /// Every stack, in the order of the seeds.
-pub const SYSTEMS: [System; 4] = [
+pub const SYSTEMS: [System; 5] = [
     System {
         image: "images/justnews",
         play: justnews::play,
+    },
+    System {
+        image: "images/juliasphere",
+        play: juliasphere::play,
     },
     System {
         image: "images/reddit-watcher",
