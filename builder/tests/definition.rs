@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedplate::definition;
+use bedplate::{definition, run::ports};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -130,4 +130,16 @@ fn templates_and_environments_are_merged() {
         definition.profile.sysctl["net.ipv4.ip_unprivileged_port_start"],
         "80"
     );
+}
+
+#[test]
+fn a_run_forwards_what_the_firewall_lets_in() {
+    let case = repository().join("tests/definition/every-key");
+    let definition = definition::load(&case, "profile", &case).unwrap();
+    let guests = |source: [u8; 4]| -> Vec<u16> {
+        let forwards = ports::forwards(&[], &definition, source.into());
+        forwards.iter().map(|forward| forward.guest).collect()
+    };
+    assert_eq!(guests([192, 0, 2, 1]), [80, 443, 8001, 8002]);
+    assert_eq!(guests([10, 0, 2, 2]), [0_u16; 0]);
 }

@@ -30,7 +30,7 @@ use crate::{
     meta::Meta,
     modules, mounts,
     network::Network,
-    secrets, shutdown,
+    provision, secrets, shutdown,
     state::{self, Kind},
     story::{Failures, Story},
     supervise::{Place, Supervisor},
@@ -73,7 +73,8 @@ pub fn run() -> Result<u8, io::Error> {
         Place::Machine => prepare_machine(&appliance, &mut ground, &mut story),
         Place::Container => Facts::default(),
     };
-    prepare_data(&appliance, place, (&mut facts, &mut story));
+    let disk = ground.source.as_ref().map(|source| source.disk.as_str());
+    prepare_data(&appliance, (place, disk), (&mut facts, &mut story));
     facts.faults.extend(faults(&story));
     let cgroups = story.phase("cgroups", Cgroups::open);
     ground.phases = story.into_phases();
@@ -192,8 +193,16 @@ fn reachable(appliance: &Appliance, story: &mut Story) -> appliance::Network {
 }
 
 /// Machine id, secrets, volumes.
-fn prepare_data(appliance: &Appliance, place: Place, (facts, story): (&mut Facts, &mut Story)) {
+fn prepare_data(
+    appliance: &Appliance,
+    (place, disk): (Place, Option<&str>),
+    (facts, story): (&mut Facts, &mut Story),
+) {
     story.phase("machine-id", secrets::ensure_machine_id);
+    // A container's engine puts them where they are kept.
+    if place == Place::Machine && provision::is_needed(&appliance.secrets) {
+        story.phase("provision", || provision::take(&appliance.secrets, disk));
+    }
     if let Some(missing) = story.phase("secrets", || secrets::ensure(&appliance.secrets)) {
         facts.missing_secrets.extend(missing);
     }

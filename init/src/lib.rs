@@ -28,6 +28,7 @@ pub mod modules;
 pub mod mounts;
 pub mod network;
 pub mod probe;
+pub mod provision;
 pub mod rescue;
 pub mod secrets;
 pub mod shutdown;

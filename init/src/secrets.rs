@@ -178,7 +178,11 @@ pub fn ensure_machine_id() -> Result<String, SecretsError> {
     Ok(id.trim_end().to_owned())
 }
 
-fn make_directory(path: &Path, mode: u32) -> Result<(), SecretsError> {
+/// Makes a directory of this mode, if it is not there.
+///
+/// # Errors
+/// [`SecretsError::File`].
+pub(crate) fn make_directory(path: &Path, mode: u32) -> Result<(), SecretsError> {
     let mut builder = fs::DirBuilder::new();
     let made = builder.recursive(true).mode(mode).create(path);
     // The mode again: an umask or an earlier version may have set another.

@@ -7,7 +7,7 @@ use crate::{
     disk::DiskError,
     pipeline::BuildError,
     resolve::{ErrorClass, ResolveError},
-    run::LinkError,
+    run::{LinkError, SecretError},
     sign::file::KeyFileError,
 };
 
@@ -53,6 +53,9 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<DefinitionErrors>() || cause.is::<KeyFileError>() || cause.is::<Usage>() {
         return Some(DEFINITION);
+    }
+    if let Some(error) = cause.downcast_ref::<SecretError>() {
+        return error.is_usage().then_some(DEFINITION);
     }
     if let Some(error) = cause.downcast_ref::<LinkError>() {
         return error.is_definition().then_some(DEFINITION);

@@ -18,6 +18,7 @@ use crate::{
         accelerator::Choice,
         link::{self, Side},
         ports::{self, Forward},
+        secret::{self, Given},
     },
     tool::Tools,
 };
@@ -85,10 +86,14 @@ struct MachineArguments {
     /// Let the guest see a file as a read-only disk, after the one of --upgrade; may be repeated.
     #[arg(long, value_name = "FILE")]
     attach: Vec<PathBuf>,
+    /// Provision the machine with a secret: the whole file is its value. May be repeated.
+    #[arg(long, value_name = "NAME=FILE")]
+    secret: Vec<Given>,
     /// Record what the guest writes to its disk, write by write (dm-log-writes); for tests.
     #[arg(long, value_name = "FILE")]
     record_writes: Option<PathBuf>,
-    /// Forward a port of this host; probed ports are forwarded anyway.
+    /// Forward a port of this host; ports on which services listen, or are
+    /// probed, are forwarded anyway, unless the firewall of the image keeps them shut.
     #[arg(long, value_name = "HOST:GUEST")]
     port: Vec<Forward>,
     /// Put the machine on one wire with another that is run with the same directory, which is made;
@@ -116,6 +121,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // Before anything is built: an address that cannot be linked is the definition's fault.
     let side = arguments.machine.link.as_ref().map(|_| Side::A);
     link::user_network(&definition.network.mode, side)?;
+    secret::check(&arguments.machine.secret, definition)?;
     let sources = arguments.source.sources_for(&arguments.image)?;
     let lock = arguments
         .source
@@ -123,7 +129,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let artifact = artifact(arguments, definition, &lock, &sources)?;
     resolve::fetch(&lock, &[tools::RUN.name], &sources)?;
     let tools = Tools::assemble(&lock, tools::RUN.name, &sources.store)?;
-    let forwards = ports::forwards(&arguments.machine.port, definition);
+    // On a link this host has another address of the same network.
+    let network = link::user_network(&definition.network.mode, None)?;
+    let asked = &arguments.machine.port;
+    let forwards = ports::forwards(asked, definition, network.host());
     for forward in &forwards {
         eprintln!("run: {forward}");
     }
@@ -166,6 +175,7 @@ fn request(
         },
         upgrade: arguments.upgrade.clone(),
         attached: machine.attach,
+        secrets: machine.secret,
         record: machine.record_writes,
         memory_mib: machine.memory,
         cpus: machine.cpus,

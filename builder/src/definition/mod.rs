@@ -63,6 +63,7 @@ pub use model::{
     Protocol, Repository, Service, Tree, TreeOrigin, Update, User, Volume,
 };
 pub use mount::{Mount, MountSource};
+pub(crate) use name::suggestion;
 pub use oci::{Available, OciSource};
 pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;

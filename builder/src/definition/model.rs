@@ -1,6 +1,6 @@
 //! The validated definition: what the later stages read.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr, path::PathBuf};
 
 use bedplate_contract::{
     Cron,
@@ -264,6 +264,30 @@ pub struct Allow {
     pub from: Vec<String>,
 }
 
+impl Firewall {
+    /// Whether a new TCP connection from `source` to `port` comes in.
+    pub fn lets_in(&self, source: Ipv4Addr, port: u16) -> bool {
+        self.allow.iter().any(|hole| {
+            let from = hole.from.is_empty() || hole.from.iter().any(|net| holds(net, source));
+            let to = hole.ports.iter().any(|ports| ports.contains(port));
+            hole.protocol == Protocol::Tcp && from && to
+        })
+    }
+}
+
+/// Whether `network`, an address or `address/length`, holds `address`.
+fn holds(network: &str, address: Ipv4Addr) -> bool {
+    let (base, length) = network.split_once('/').unwrap_or((network, "32"));
+    let (Ok(base), Ok(length)) = (base.parse::<Ipv4Addr>(), length.parse::<u32>()) else {
+        return false;
+    };
+    let differing = base.to_bits() ^ address.to_bits();
+    differing
+        .checked_shr(32_u32.saturating_sub(length))
+        .unwrap_or(0)
+        == 0
+}
+
 /// Ports from `first` to `last`, both of them in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ports {
@@ -362,4 +386,46 @@ pub struct Service {
     pub limits: Limits,
     /// Stop.
     pub stop: Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_firewall_lets_in_what_it_says() {
+        let hole = |from: &[&str], first, last| Allow {
+            ports: vec![Ports { first, last }],
+            protocol: Protocol::Tcp,
+            from: from.iter().map(|&text| text.to_owned()).collect(),
+        };
+        let mut firewall = Firewall {
+            allow: vec![hole(&[], 80, 80), hole(&["10.0.0.0/16", "::1"], 8000, 8010)],
+            deny: Vec::new(),
+        };
+        let (near, far) = ([10, 0, 2, 2].into(), [10, 1, 2, 2].into());
+        let table = [
+            (near, 80, true),
+            (far, 80, true),
+            (near, 8010, true),
+            (far, 8010, false),
+            (near, 8011, false),
+        ];
+        for (source, port, expected) in table {
+            assert_eq!(firewall.lets_in(source, port), expected, "{source} {port}");
+        }
+        firewall.allow[0].protocol = Protocol::Udp;
+        assert!(!firewall.lets_in(near, 80));
+        let table = [
+            ("10.0.2.2", true),
+            ("0.0.0.0/0", true),
+            ("10.0.2.2/32", true),
+            ("10.0.2.3", false),
+            ("10.0.2.0/31", false),
+            ("2001:db8::/32", false),
+        ];
+        for (network, expected) in table {
+            assert_eq!(holds(network, near), expected, "{network}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// Help for an unknown name: the nearest one, else all there are.
-pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
+pub(crate) fn suggestion(name: &str, candidates: &[&str]) -> String {
     match nearest(name, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if candidates.is_empty() => "there is none".to_owned(),

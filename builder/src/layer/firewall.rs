@@ -14,7 +14,7 @@ use super::{
     accounts::{AccountError, Accounts},
     config::account,
 };
-use crate::definition::{Allow, Deny, Firewall, Protocol};
+use crate::definition::{Allow, Deny, Firewall, Ports, Protocol};
 
 /// What every machine lets in.
 const INPUT: &str = r#"table inet bedplate
@@ -67,24 +67,30 @@ fn allow(hole: &Allow, text: &mut String) {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
     };
-    let ports = set(hole.ports.iter());
-    let mut line = |source: &str| line(text, &format!("{source}{protocol} dport {ports} accept"));
+    let ports: Vec<_> = apart(&hole.ports).iter().map(Ports::to_string).collect();
+    let ports = ports.join(", ");
+    let mut line = |source: &str| {
+        line(
+            text,
+            &format!("{source}{protocol} dport {{ {ports} }} accept"),
+        );
+    };
     if hole.from.is_empty() {
-        return line("");
+        line("");
     }
-    for (family, networks) in families(&hole.from) {
-        line(&format!("{family} saddr {} ", set(networks.iter())));
+    for network in &hole.from {
+        line(&format!("{} saddr {network} ", family(network)));
     }
 }
 
 /// Refused rather than dropped: a program that must not get out learns so at once.
 fn deny(rule: &Deny, accounts: &Accounts, text: &mut String) -> Result<(), AccountError> {
     let uid = accounts.user(&rule.user)?.uid;
-    for (family, networks) in families(&rule.except) {
-        let networks = set(networks.iter());
+    for network in &rule.except {
+        let family = family(network);
         line(
             text,
-            &format!("meta skuid {uid} {family} daddr {networks} accept"),
+            &format!("meta skuid {uid} {family} daddr {network} accept"),
         );
     }
     line(
@@ -99,22 +105,34 @@ fn line(text: &mut String, rule: &str) {
     let _ = writeln!(text, "\t\t{rule}");
 }
 
-/// The networks of each family that has any.
-fn families(networks: &[String]) -> impl Iterator<Item = (&'static str, Vec<&String>)> {
-    let (six, four): (Vec<_>, Vec<_>) = networks.iter().partition(|n| n.contains(':'));
-    let all = [("ip", four), ("ip6", six)];
-    all.into_iter().filter(|(_, networks)| !networks.is_empty())
+/// The same ports in ranges that do not touch: nft takes no others in a set.
+fn apart(ports: &[Ports]) -> Vec<Ports> {
+    let mut sorted = ports.to_vec();
+    sorted.sort_by_key(|ports| (ports.first, ports.last));
+    let mut apart: Vec<Ports> = Vec::new();
+    for next in sorted {
+        match apart.last_mut() {
+            Some(last) if next.first <= last.last.saturating_add(1) => {
+                last.last = last.last.max(next.last);
+            }
+            _ => apart.push(next),
+        }
+    }
+    apart
 }
 
-fn set(items: impl Iterator<Item = impl ToString>) -> String {
-    let items: Vec<_> = items.map(|item| item.to_string()).collect();
-    format!("{{ {} }}", items.join(", "))
+fn family(network: &str) -> &'static str {
+    match network.contains(':') {
+        true => "ip6",
+        false => "ip",
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::definition::Ports;
 
     fn accounts() -> Accounts {
         let root = tempfile::tempdir().unwrap();
@@ -160,9 +178,9 @@ mod tests {
         let text = rules(&firewall, &accounts()).unwrap();
         for line in [
             "tcp dport { 80, 8000-8013 } accept",
-            "ip saddr { 10.0.0.0/8 } udp dport { 53 } accept",
-            "ip6 saddr { 2001:db8::1 } udp dport { 53 } accept",
-            "meta skuid 115 ip daddr { 10.0.0.7 } accept",
+            "ip saddr 10.0.0.0/8 udp dport { 53 } accept",
+            "ip6 saddr 2001:db8::1 udp dport { 53 } accept",
+            "meta skuid 115 ip daddr 10.0.0.7 accept",
             "meta skuid 115 reject with icmpx admin-prohibited",
         ] {
             assert!(
@@ -184,5 +202,22 @@ mod tests {
         };
         let error = rules(&firewall, &accounts()).unwrap_err();
         assert!(error.to_string().contains("nobody-here"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_apart_and_the_same(
+            ranges in prop::collection::vec((1..60_u16, 0..9_u16), 1..9),
+        ) {
+            let range = |(first, more)| Ports { first, last: first + more };
+            let ports: Vec<_> = ranges.into_iter().map(range).collect();
+            let found = apart(&ports);
+            let gap = |pair: &[Ports]| pair[0].last + 1 < pair[1].first;
+            prop_assert!(found.windows(2).all(gap), "{:?}", found);
+            for port in 0..80 {
+                let all = |ports: &[Ports]| ports.iter().any(|ports| ports.contains(port));
+                prop_assert_eq!(all(&ports), all(&found));
+            }
+        }
     }
 }

@@ -2,7 +2,12 @@
 
 use std::{io, path::Path};
 
-use bedplate_contract::{SchemaVersion, layout, trust::Trust};
+use bedplate_contract::{
+    SchemaVersion,
+    appliance::{Secret, SecretSource},
+    layout,
+    trust::Trust,
+};
 
 use super::{
     Inputs, KernelTree, Layer, LayerError,
@@ -13,7 +18,7 @@ use super::{
     step::Step,
     tree::{Metadata, Tree},
 };
-use crate::disk::modules::{FIREWALL, Modules, ROOT};
+use crate::disk::modules::{FIREWALL, Modules, PROVISION, ROOT};
 
 /// What PID 1 makes and repairs the state partition with.
 const STATE_TOOLS: [&str; 2] = ["usr/sbin/mkfs.xfs", "usr/sbin/xfs_repair"];
@@ -81,6 +86,10 @@ fn write_modules(tree: &Tree, inputs: &Inputs<'_>, kernel: &KernelTree) -> Resul
     let mut names = modules.available(ROOT);
     if inputs.definition.firewall.is_some() {
         names.extend(modules.available(FIREWALL));
+    }
+    let provisioned = |secret: &Secret| secret.source == SecretSource::Provisioned;
+    if inputs.definition.secrets.iter().any(provisioned) {
+        names.extend(modules.available(PROVISION));
     }
     names.extend(inputs.definition.profile.modules.iter().map(String::as_str));
     let closure = modules.closure(&names)?;

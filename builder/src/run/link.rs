@@ -187,6 +187,16 @@ pub enum UserNetwork {
     },
 }
 
+impl UserNetwork {
+    /// Where the machine sees connections of this host come from (qemu(1), "-netdev user").
+    pub const fn host(&self) -> Ipv4Addr {
+        match self {
+            Self::Dhcp => Ipv4Addr::new(10, 0, 2, 2),
+            Self::Fixed { host, .. } => *host,
+        }
+    }
+}
+
 /// The user network that suits a definition's `[network]`, on an end of a link or without one.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod ports;
 pub mod qemu;
 mod request;
+pub mod secret;
 pub mod session;
 pub mod story;
 pub mod transcript;
@@ -25,6 +26,7 @@ use crate::tool::ToolError;
 pub use bundle::BundleError;
 pub use link::LinkError;
 pub use machine::DiskChoice;
+pub use secret::SecretError;
 pub use session::run;
 
 /// What is booted and for how long.
@@ -38,6 +40,8 @@ pub struct RunRequest {
     pub upgrade: Option<PathBuf>,
     /// Files that the guest sees as read-only disks, after the bundle.
     pub attached: Vec<PathBuf>,
+    /// Secrets that the machine is provisioned with.
+    pub secrets: Vec<secret::Given>,
     /// Where the guest's writes are recorded.
     pub record: Option<PathBuf>,
     /// MiB.
@@ -139,6 +143,9 @@ pub enum RunError {
     /// The network to another machine.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// A secret that cannot be given.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A bundle that no machine can be offered.
     #[error(transparent)]
     Bundle(#[from] BundleError),

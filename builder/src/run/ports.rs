@@ -1,6 +1,11 @@
 //! Which ports of the guest are reached at which ports of this host.
 
-use std::{collections::BTreeSet, fmt, net::TcpListener, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{Ipv4Addr, TcpListener},
+    str::FromStr,
+};
 
 use bedplate_contract::service::{Check, Probe};
 
@@ -50,12 +55,18 @@ impl fmt::Display for Forward {
     }
 }
 
-/// What the user asked for, then every probed port of the definition that is not named yet.
+/// What the user asked for, then every port on which a service listens or is probed that is not named
+/// yet, and that the firewall of the image, if it has one, lets in from `source`, where the machine
+/// sees connections come from.
 ///
 /// A host port of 0 stands for a free one.
-pub fn forwards(asked: &[Forward], definition: &Definition) -> Vec<Forward> {
+pub fn forwards(asked: &[Forward], definition: &Definition, source: Ipv4Addr) -> Vec<Forward> {
     let named: BTreeSet<u16> = asked.iter().map(|forward| forward.guest).collect();
-    let found = probed_ports(definition);
+    let open = |port: &u16| {
+        let firewall = definition.firewall.as_ref();
+        firewall.is_none_or(|firewall| firewall.lets_in(source, *port))
+    };
+    let found: BTreeSet<u16> = ports(definition).into_iter().filter(open).collect();
     let found = found.difference(&named).map(|guest| Forward {
         host: free_port(*guest),
         guest: *guest,
@@ -67,12 +78,13 @@ pub fn forwards(asked: &[Forward], definition: &Definition) -> Vec<Forward> {
         .collect()
 }
 
-fn probed_ports(definition: &Definition) -> BTreeSet<u16> {
+fn ports(definition: &Definition) -> BTreeSet<u16> {
+    let declared = definition.services.iter().flat_map(|s| &s.ports).copied();
     let probes = definition
         .services
         .iter()
         .flat_map(|s| [&s.startup, &s.ready, &s.live]);
-    probes.flatten().filter_map(port).collect()
+    declared.chain(probes.flatten().filter_map(port)).collect()
 }
 
 fn port(probe: &Probe) -> Option<u16> {

@@ -24,6 +24,7 @@ use super::{
     machine::{self, MachineFiles},
     qemu::{self, Accelerator, Machine},
     request::{self, Offer},
+    secret,
     transcript::Transcript,
     verdict::{Judge, Next},
 };
@@ -105,12 +106,15 @@ fn begin(
     Session::start(&machine, tools, Stdio::inherit())
 }
 
-/// The bundle first, so that the guest finds it where it is told to look.
+/// The bundle first, so that the guest finds it where it is told to look; the secrets last, for they
+/// are found by their label.
 fn attached(request: &RunRequest, files: &MachineFiles) -> Result<Vec<PathBuf>, RunError> {
     let bundle = request.upgrade.as_ref();
     let bundle = bundle.map(|bundle| bundle::as_file(bundle, files.scratch()));
     let bundle = bundle.transpose()?;
-    Ok(bundle.into_iter().chain(request.attached.clone()).collect())
+    let secrets = secret::medium(&request.secrets, files.scratch())?;
+    let attached = bundle.into_iter().chain(request.attached.clone());
+    Ok(attached.chain(secrets).collect())
 }
 
 fn machine(

@@ -94,6 +94,10 @@ pub const STATE_DIR: &str = "/state";
 pub const VOLUMES_DIR: &str = "/state/volumes";
 /// Directory of generated secrets, one file per secret, root only.
 pub const SECRETS_DIR: &str = "/state/secrets";
+/// Label of a FAT file system that may bring secrets: the ESP's own, or that of another medium.
+pub const PROVISION_LABEL: &str = "BEDPLATE";
+/// Its directory of secrets, one file per secret.
+pub const PROVISION_SECRETS: &str = "secrets";
 /// Directory of service logs, one `<service>.log` per service.
 pub const LOGS_DIR: &str = "/state/logs";
 /// Where a service finds its secrets: `<dir>/<service>/<secret>`, readable by its user only.

@@ -15,6 +15,7 @@ pub mod cron;
 pub mod digest;
 pub mod entry;
 pub mod event;
+pub mod fat;
 pub mod frames;
 pub mod gpt;
 pub mod gpu;

@@ -48,6 +48,18 @@ pub const ROOT: &[&str] = &[
     "af_packet",
 ];
 
+/// What brings secrets: a FAT on a USB stick. Disks and the ESP are stage 1's.
+pub const PROVISION: &[&str] = &[
+    "xhci_pci",
+    "ehci_pci",
+    "usb_storage",
+    "uas",
+    "sd_mod",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+];
+
 /// What the rules of a firewall are made of: `ct state` in both families, and `reject`. The rest is
 /// in `nf_tables` itself.
 pub const FIREWALL: &[&str] = &["nf_tables", "nf_conntrack", "nft_ct", "nft_reject_inet"];

@@ -18,7 +18,7 @@ use std::{
 
 pub use self::{
     error::ModulesError,
-    lists::{FIREWALL, ROOT, STAGE1},
+    lists::{FIREWALL, PROVISION, ROOT, STAGE1},
 };
 use self::{error::unread, modinfo::ModInfo};
 
