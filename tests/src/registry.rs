@@ -54,7 +54,7 @@ impl Registry {
         let file = directory.path().join("config.yml");
         let root = directory.path().join("content");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
+            "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
              http: {{addr: '127.0.0.1:{port}'}}\n",
             root.display()
         );
