@@ -13,10 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bedplate_contract::{
-    appliance::{Secret, SecretSource},
-    fat, layout,
-};
+use bedplate_contract::{appliance::Secret, fat, layout};
 use bedplate_sys::{
     clock,
     mount::{self, Mount, MountFlags},
@@ -110,7 +107,7 @@ pub fn take(brought: &[Secret], own: Option<&str>) -> Result<usize, ProvisionErr
 }
 
 fn names(secrets: &[Secret]) -> Vec<&str> {
-    let brought = |secret: &&Secret| secret.source == SecretSource::Provisioned;
+    let brought = |secret: &&Secret| secret.source.is_brought();
     let names = secrets.iter().filter(brought);
     names.map(|secret| secret.name.as_str()).collect()
 }
@@ -261,6 +258,21 @@ mod tests {
     use super::*;
 
     const FROM: &str = "/dev/vdb";
+
+    #[test]
+    fn what_may_be_missing_is_taken_too() {
+        use bedplate_contract::appliance::SecretSource;
+        let secret = |name: &str, source| Secret {
+            name: name.to_owned(),
+            source,
+        };
+        let secrets = [
+            secret("token", SecretSource::Provisioned),
+            secret("password", SecretSource::Generated(32)),
+            secret("key", SecretSource::Optional),
+        ];
+        assert_eq!(names(&secrets), ["token", "key"]);
+    }
 
     #[test]
     fn values_are_taken_once_and_again_when_they_change() {

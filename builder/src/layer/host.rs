@@ -2,12 +2,7 @@
 
 use std::{io, path::Path};
 
-use bedplate_contract::{
-    SchemaVersion,
-    appliance::{Secret, SecretSource},
-    layout,
-    trust::Trust,
-};
+use bedplate_contract::{SchemaVersion, appliance::Secret, layout, trust::Trust};
 
 use super::{
     Inputs, KernelTree, Layer, LayerError,
@@ -87,7 +82,7 @@ fn write_modules(tree: &Tree, inputs: &Inputs<'_>, kernel: &KernelTree) -> Resul
     if inputs.definition.firewall.is_some() {
         names.extend(modules.available(FIREWALL));
     }
-    let provisioned = |secret: &Secret| secret.source == SecretSource::Provisioned;
+    let provisioned = |secret: &Secret| secret.source.is_brought();
     if inputs.definition.secrets.iter().any(provisioned) {
         names.extend(modules.available(PROVISION));
     }

@@ -7,10 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use bedplate_contract::{
-    appliance::SecretSource,
-    layout::{PROVISION_LABEL, PROVISION_SECRETS},
-};
+use bedplate_contract::layout::{PROVISION_LABEL, PROVISION_SECRETS};
 
 use crate::{
     definition::{self, Definition},
@@ -95,7 +92,7 @@ impl FromStr for Given {
 /// [`SecretError::Unknown`], with the nearest name.
 pub fn check(given: &[Given], definition: &Definition) -> Result<(), SecretError> {
     let secrets = definition.secrets.iter();
-    let asked = secrets.filter(|secret| secret.source == SecretSource::Provisioned);
+    let asked = secrets.filter(|secret| secret.source.is_brought());
     let names: Vec<_> = asked.map(|secret| secret.name.as_str()).collect();
     let unknown = given.iter().find(|one| !names.contains(&one.name.as_str()));
     unknown.map_or(Ok(()), |one| {

@@ -157,6 +157,13 @@ pub enum SecretSource {
     Optional,
 }
 
+impl SecretSource {
+    /// Whether somebody brings it to the host, or may.
+    pub const fn is_brought(self) -> bool {
+        matches!(self, Self::Provisioned | Self::Optional)
+    }
+}
+
 /// When a boot is good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
