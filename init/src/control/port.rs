@@ -185,20 +185,25 @@ mod tests {
         assert_eq!(find(sysfs.path(), "y"), None);
     }
 
-    #[test]
-    fn a_late_answer_reaches_no_other_client() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("port");
-        fs::write(&path, "{\"request\":\"status\"}\n").unwrap();
-        let file = OpenOptions::new().read(true).append(true).open(&path);
-        let mut port = Port {
+    /// A port on which a request waits to be read.
+    fn asked_for_status(path: &Path) -> Port {
+        fs::write(path, "{\"request\":\"status\"}\n").unwrap();
+        let file = OpenOptions::new().read(true).append(true).open(path);
+        Port {
             link: Link::Open {
                 client: Client::new(NUMBERS, file.unwrap()),
                 rests: 0,
             },
             number: NUMBERS,
             asked: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn a_late_answer_reaches_no_other_client() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("port");
+        let mut port = asked_for_status(&path);
         let (first, requests) = port.advance(0);
         assert_eq!(requests, [Request::Status]);
         assert!(Port::is_its(first));
@@ -219,16 +224,7 @@ mod tests {
     fn whoever_asks_before_the_end_of_the_last_is_seen_is_answered() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("port");
-        fs::write(&path, "{\"request\":\"status\"}\n").unwrap();
-        let file = OpenOptions::new().read(true).append(true).open(&path);
-        let mut port = Port {
-            link: Link::Open {
-                client: Client::new(NUMBERS, file.unwrap()),
-                rests: 0,
-            },
-            number: NUMBERS,
-            asked: 0,
-        };
+        let mut port = asked_for_status(&path);
         let (number, _) = port.advance(5_000);
         port.advance(5_001);
         port.reply(number, &Reply::Done);
