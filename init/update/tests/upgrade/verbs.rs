@@ -38,8 +38,7 @@ fn init(boot: &str, slots: &str) -> Init {
     let taken = requests.clone();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let request = answer(stream, &status);
-            taken.lock().unwrap().push(request);
+            answer(stream, &status, &taken);
         }
     });
     Init {
@@ -49,7 +48,8 @@ fn init(boot: &str, slots: &str) -> Init {
     }
 }
 
-fn answer(mut stream: UnixStream, status: &str) -> Request {
+/// Notes the request before it is answered: who asked may look at the notes once it has the answer.
+fn answer(mut stream: UnixStream, status: &str, taken: &Mutex<Vec<Request>>) {
     let mut line = String::new();
     BufReader::new(&stream).read_line(&mut line).unwrap();
     let request = serde_json::from_str(&line).unwrap();
@@ -57,8 +57,8 @@ fn answer(mut stream: UnixStream, status: &str) -> Request {
         Request::Status => status,
         _ => r#"{"reply":"done"}"#,
     };
+    taken.lock().unwrap().push(request);
     stream.write_all(format!("{reply}\n").as_bytes()).unwrap();
-    request
 }
 
 fn run(init: &Init, step: UpgradeStep) -> Result<Report, UpgradeError> {
