@@ -2,17 +2,18 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use bedplate_contract::{
     control::{BootReport, Reply, Request, Status, UpgradeStep},
     event::{Event, name},
@@ -36,6 +37,7 @@ const END: Duration = Duration::from_secs(20);
 pub struct Machine {
     run: Child,
     console: Receiver<Line>,
+    serial_log: PathBuf,
     control: PathBuf,
     port: u16,
     /// What was read of the console so far.
@@ -68,13 +70,14 @@ impl Machine {
     pub fn start_with(vm: &Vm, guest: u16, more: &[impl AsRef<OsStr>]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let control = vm.path("control.sock");
+        let serial_log = vm.path("console.log");
         let mut run = bedplate::command()?
             .arg("run")
             .args(vm.arguments())
             .args(["--port", &format!("{port}:{guest}")])
             .args(["--memory", &vm.memory_mib().to_string()])
             .arg("--serial-log")
-            .arg(vm.path("console.log"))
+            .arg(&serial_log)
             .arg("--control")
             .arg(&control)
             .arg("--events")
@@ -94,6 +97,7 @@ impl Machine {
         Ok(Self {
             run,
             console,
+            serial_log,
             control,
             port,
             story: Story::default(),
@@ -125,17 +129,26 @@ impl Machine {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.console.recv_timeout(left) else {
-                bail!(
-                    "no such event; the console ends with\n{}",
-                    self.story.tail()
-                );
-            };
+            let line = self.console.recv_timeout(left);
+            let line = line.map_err(|end| self.silence(end, timeout))?;
             let event = self.story.take(line)?;
             if let Some(event) = event.filter(&wanted) {
                 return Ok(event);
             }
         }
+    }
+
+    /// Why nothing more is read. Firmware, loader and kernel tell of no event: what they said is in
+    /// the log of the serial port alone.
+    fn silence(&self, end: RecvTimeoutError, timeout: Duration) -> Error {
+        let end = match end {
+            RecvTimeoutError::Timeout => format!("no such event in {} s", timeout.as_secs()),
+            RecvTimeoutError::Disconnected => "`bedplate run` ended without it".to_owned(),
+        };
+        let log = fs::read(&self.serial_log).unwrap_or_default();
+        let last = String::from_utf8_lossy(&log[log.len().saturating_sub(2000)..]).into_owned();
+        let story = self.story.tail();
+        anyhow!("{end}; the events are\n{story}\nand the serial port ends with\n{last}")
     }
 
     /// Reads the console until a boot of `version` is healthy, whatever comes before it.
