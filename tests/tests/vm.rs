@@ -1,10 +1,11 @@
 //! Real boots, one behaviour a test: slot, counter and outcome are asserted after each boot.
 
-use std::time::Duration;
+use std::{net::TcpListener, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{control::BootState, event::name};
 use bedplate_tests::{
+    bedplate,
     disk::{self, Table},
     esp,
     machine::Machine,
@@ -71,6 +72,21 @@ fn first_boot_blesses_and_the_second_finds_its_data() -> Result<()> {
         "a blessed entry stays blessed"
     );
     ensure!(boots_seen(&second)? == "2", "{}", second.tail());
+    Ok(())
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_run() -> Result<()> {
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let forward = format!("{}:8080", taken.local_addr()?.port());
+    let run = bedplate::command()?
+        .arg("run")
+        .args(Vm::new("tests/images/lab")?.arguments())
+        .args(["--port", &forward])
+        .output()?;
+    let said = String::from_utf8_lossy(&run.stderr);
+    ensure!(run.status.code() == Some(1), "{:?}: {said}", run.status);
+    ensure!(said.contains("QEMU failed (exit status: 1)"), "{said}");
     Ok(())
 }
 

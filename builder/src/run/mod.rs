@@ -17,7 +17,7 @@ pub mod story;
 pub mod transcript;
 pub mod verdict;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 
 use bedplate_contract::appliance::NetworkMode;
 
@@ -152,6 +152,9 @@ pub enum RunError {
     /// QEMU did not start.
     #[error("cannot start QEMU")]
     Start(#[source] ToolError),
+    /// QEMU ended by itself before the guest did.
+    #[error("QEMU failed ({0}); its own words are above")]
+    Qemu(ExitStatus),
     /// The console or the process failed while running.
     #[error("cannot follow the machine")]
     Follow(#[source] io::Error),

@@ -53,11 +53,13 @@ pub fn run(request: &RunRequest, tools: &Tools) -> Result<Outcome, RunError> {
     let mut transcript = Transcript::open(request.show, log).map_err(RunError::Follow)?;
     let link = end.as_ref().map(End::link);
     let mut session = begin(request, (&files, link), tools, &mut transcript)?;
-    let outcome = session.follow(request, &files.control, &mut transcript);
-    session
-        .end(&files.control, &mut transcript)
-        .map_err(RunError::Follow)?;
-    Ok(outcome)
+    match session.follow(request, &files.control, &mut transcript) {
+        outcome @ (Outcome::Ended | Outcome::NoVerdict) => session.ended(outcome),
+        outcome => {
+            let end = session.end(&files.control, &mut transcript);
+            end.map_err(RunError::Follow).map(|()| outcome)
+        }
+    }
 }
 
 /// An empty file: QEMU writes to one that is there, and makes none.
@@ -261,6 +263,15 @@ impl Session {
         match reply {
             Reply::Refused { reason } => Next::End(Outcome::Refused(reason)),
             _ => Next::Follow,
+        }
+    }
+
+    /// QEMU closed the console, so it is about to end by itself: with 0 when its guest powered off.
+    fn ended(mut self, outcome: Outcome) -> Result<Outcome, RunError> {
+        let status = self.child.wait().map_err(RunError::Follow)?;
+        match status.success() {
+            true => Ok(outcome),
+            false => Err(RunError::Qemu(status)),
         }
     }
 
