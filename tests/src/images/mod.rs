@@ -66,7 +66,7 @@ pub fn all() -> Result<Vec<String>> {
 /// The build fails, or its output cannot be read.
 pub fn build(image: &str, profile: &'static str) -> Result<Pair> {
     let begun = Instant::now();
-    let arguments = ["build", image, "--profile", profile];
+    let arguments = ["build", image, "--profile", profile, "--print", "directory"];
     let directory = bedplate::succeed(&arguments)?;
     let build = begun.elapsed();
     let directory = bedplate::workspace().join(directory.trim());
