@@ -206,7 +206,11 @@ impl Machine {
         self.ask_within(request, ANSWER)
     }
 
-    fn ask_within(&self, request: &Request, time: Duration) -> Result<Reply> {
+    /// As [`Machine::ask`], for what takes its time.
+    ///
+    /// # Errors
+    /// As [`Machine::ask`].
+    pub fn ask_within(&self, request: &Request, time: Duration) -> Result<Reply> {
         let stream = self.send(request)?;
         stream.set_read_timeout(Some(time))?;
         let mut answer = String::new();

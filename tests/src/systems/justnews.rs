@@ -1,16 +1,20 @@
 //! JustNews: an article in, a summary out.
 
 use anyhow::{Context, Result, ensure};
+use bedplate_contract::backup::BackupStep;
 use serde_json::Value;
 
 use super::{Figures, Stage};
 
 const BUS: &str = "justnews@mcp_bus";
+const BACKUP: &str = "justnews";
 
+const LATER: &str =
+    r#"{"url": "https://example.com/2", "title": "Bridge", "text": "The bridge opens in May."}"#;
 const ARTICLE: &str = r#"{"url": "https://example.com/1", "title": "Harbour plan",
   "text": "The city council voted on the harbour plan. According to the mayor, the harbour plan costs 40 million euros. It rained."}"#;
 
-/// An article becomes a summary; a killed agent comes back; while PostgreSQL is away the agents are
+/// An article becomes a summary; a backup brings it back as it was; a killed agent comes back; while PostgreSQL is away the agents are
 /// unready and none is killed; all of it is there after a reboot.
 pub(super) fn play(profile: &str) -> Result<Figures> {
     let stage = Stage::boot("images/justnews", profile, 2048, 80)?;
@@ -20,6 +24,7 @@ pub(super) fn play(profile: &str) -> Result<Figures> {
     ensure!(summary.contains("harbour"), "{posted}");
     let path = format!("/articles/{}", posted["id"]);
 
+    restores_a_backup(&stage, &path, &posted)?;
     stage.comes_back("justnews@analyst")?;
     loses_its_database(&stage)?;
     reads(&stage, &path, &posted)?;
@@ -32,6 +37,20 @@ pub(super) fn play(profile: &str) -> Result<Figures> {
 fn reads(stage: &Stage, path: &str, posted: &Value) -> Result<()> {
     let found = stage.ask("GET", path, "")?;
     ensure!(found["summary"] == posted["summary"], "{found}");
+    Ok(())
+}
+
+/// What came after the backup is gone, what was there before is there.
+fn restores_a_backup(stage: &Stage, path: &str, posted: &Value) -> Result<()> {
+    stage.backup(BACKUP, BackupStep::Create)?;
+    stage.backup(BACKUP, BackupStep::Verify)?;
+    let later = stage.ask("POST", "/articles", LATER)?;
+    stage.backup(BACKUP, BackupStep::Restore)?;
+    stage.until(BUS, |service| service.state == "ready")?;
+    reads(stage, path, posted)?;
+    let path = format!("/articles/{}", later["id"]);
+    let (code, answer) = stage.machine.http("GET", &path, "")?;
+    ensure!(code == 404, "GET {path}: {code} {answer}");
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bedplate_contract::{
+    backup::BackupStep,
     control::{BootState, Reply, Request, ServiceStatus},
     event::name,
 };
@@ -181,6 +182,22 @@ impl Stage {
         self.until(name, |service| service.state == "ready")
     }
 
+    /// Runs one step of a backup to its end, with the newest archive.
+    ///
+    /// # Errors
+    /// It fails or is refused; with what it said.
+    pub fn backup(&self, name: &str, step: BackupStep) -> Result<()> {
+        let request = Request::Backup {
+            backup: name.to_owned(),
+            step,
+            archive: None,
+        };
+        match self.machine.ask_within(&request, TURN)? {
+            Reply::Ran { good: true, .. } => Ok(()),
+            other => bail!("to {} backup `{name}`: {other:?}", step.word()),
+        }
+    }
+
     fn taken(&self, request: &Request) -> Result<()> {
         let reply = self.machine.ask(request)?;
         ensure!(reply == Reply::Done, "{request:?}: {reply:?}");
@@ -210,7 +227,7 @@ impl Stage {
             lines: 1000,
         })? {
             Reply::Logs { lines } => Ok(lines.join("\n")),
-            other => anyhow::bail!("logs of `{name}`: {other:?}"),
+            other => bail!("logs of `{name}`: {other:?}"),
         }
     }
 }
