@@ -7,7 +7,7 @@ from bedplate_app.web import Request, WebError
 
 from ai_system import errors, wire
 from ai_system.guard import Guard
-from ai_system.roles import bridge, memory, orchestrator, registry, vision
+from ai_system.roles import bridge, memory, orchestrator, performance, registry, vision
 from ai_system.roles.gateway import Gateway
 from ai_system.roles.memory_orchestrator import Memories
 from ai_system.skills import skill
@@ -15,6 +15,13 @@ from ai_system.skills import skill
 from .fakes import TOKEN, agent
 
 TEXT = "The city council voted on the harbour plan. The Mayor says the harbour plan costs 40 million. It rained."
+
+
+class PerformanceTest(unittest.TestCase):
+    """Figures of the machine."""
+
+    def test_without_a_state_partition_the_disk_is_that_of_the_root(self):
+        self.assertAlmostEqual(performance.disk("/nowhere"), performance.disk("/"), delta=5)
 
 
 class GuardTest(unittest.TestCase):

@@ -6,6 +6,8 @@ from typing import Any
 from bedplate_app.web import Request, Route
 
 _SECONDS = 30
+# What an appliance writes to; its root is read-only, and full to the last block.
+_STATE = "/state"
 
 
 class Usage:
@@ -31,8 +33,9 @@ def memory(meminfo: str) -> float:
     return 100 * (1 - kib["MemAvailable:"] / kib["MemTotal:"])
 
 
-def disk(path: str = "/") -> float:
-    """Percent of the file system of `path`."""
+def disk(path: str = _STATE) -> float:
+    """Percent of the file system of `path`; of the root where that is missing."""
+    path = path if os.path.exists(path) else "/"
     found = os.statvfs(path)
     return 100 * (1 - found.f_bavail / found.f_blocks) if found.f_blocks else 0.0
 
