@@ -22,6 +22,7 @@ use bedplate_contract::{
 use crate::{
     bedplate,
     story::{Line, Story},
+    toolbox,
     vm::Vm,
 };
 
@@ -68,6 +69,8 @@ impl Machine {
     /// # Errors
     /// `bedplate run` cannot be started.
     pub fn start_with(vm: &Vm, guest: u16, more: &[impl AsRef<OsStr>]) -> Result<Self> {
+        // A boot's entries are read between its first event and its verdict: no time to set up tools.
+        toolbox::succeed(&["true"])?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let control = vm.path("control.sock");
         let serial_log = vm.path("console.log");
@@ -256,9 +259,10 @@ impl Machine {
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
+        // 1.0: the answer ends with the connection, and comes in no chunks.
         write!(
             stream,
-            "{method} {path} HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.0\r\n{head}Content-Length: {length}\r\n\r\n{body}"
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

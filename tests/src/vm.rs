@@ -14,6 +14,10 @@ use crate::{bedplate, release::Release};
 
 /// Memory of a machine that is followed over its boots.
 const MEMORY_MIB: u32 = 2048;
+/// Two machines run at once on two cores. With more threads than cores, QEMU 10 was seen to lose the
+/// timer of a guest's second CPU: the kernel says so ("timer wakeup didn't happen ... on cpu=1"), for
+/// ever, and never gets to PID 1.
+const CPUS: u32 = 1;
 
 /// A machine with a disk of its own.
 #[derive(Debug)]
@@ -21,6 +25,7 @@ pub struct Vm {
     /// The image and its options, as every verb takes them.
     image: Vec<OsString>,
     memory_mib: u32,
+    cpus: u32,
     directory: TempDir,
 }
 
@@ -55,9 +60,13 @@ impl Vm {
         Self::of_image([image, "--profile", profile].map(OsString::from).to_vec())
     }
 
-    /// The same machine with so much memory.
-    pub fn with_memory(self, memory_mib: u32) -> Self {
-        Self { memory_mib, ..self }
+    /// The same machine with so much memory and so many virtual CPUs.
+    pub fn with(self, memory_mib: u32, cpus: u32) -> Self {
+        Self {
+            memory_mib,
+            cpus,
+            ..self
+        }
     }
 
     /// A machine that is provisioned with a release.
@@ -73,6 +82,7 @@ impl Vm {
         Ok(Self {
             image,
             memory_mib: MEMORY_MIB,
+            cpus: CPUS,
             directory,
         })
     }
@@ -80,7 +90,8 @@ impl Vm {
     /// What `bedplate run` is told of image and disk.
     pub fn arguments(&self) -> Vec<OsString> {
         let mut arguments = self.image.clone();
-        arguments.extend(["--accelerator", "tcg", "--disk"].map(OsString::from));
+        let cpus = self.cpus.to_string();
+        arguments.extend(["--accelerator", "tcg", "--cpus", &cpus, "--disk"].map(OsString::from));
         arguments.push(self.disk().into());
         arguments
     }

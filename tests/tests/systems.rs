@@ -8,3 +8,9 @@ fn justnews_works_end_to_end() -> Result<()> {
     println!("{:?}", systems::play("images/justnews", "min")?);
     Ok(())
 }
+
+#[test]
+fn reddit_watcher_works_end_to_end() -> Result<()> {
+    println!("{:?}", systems::play("images/reddit-watcher", "min")?);
+    Ok(())
+}

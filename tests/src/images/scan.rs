@@ -38,6 +38,10 @@ const TOKENS: [(&str, usize); 6] = [
 /// Base64 characters of the smallest private key (Ed25519 in PKCS#8).
 const KEY: usize = 60;
 
+/// Characters of the shortest hash, that of DES (crypt(5)); what is shorter, such as the `x` that
+/// grpconv(8) leaves, lets nobody in.
+const HASH: usize = 13;
+
 /// A secret that an image holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -109,7 +113,7 @@ fn hashes<'a>(path: &Path, text: &'a str) -> impl Iterator<Item = String> + 'a {
     lines.filter_map(|line| {
         let (account, rest) = line.split_once(':')?;
         let password = rest.split(':').next()?;
-        let locked = password.is_empty() || password.starts_with(['*', '!']);
+        let locked = password.len() < HASH || password.starts_with(['*', '!']);
         (!locked).then(|| format!("a password of account `{account}`"))
     })
 }
@@ -178,6 +182,7 @@ mod tests {
                 "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
             ),
             ("etc/shadow", "root:*:1::::::\npostgres:!:1::::::"),
+            ("etc/gshadow", "postgres:x::\nredis:!::"),
             ("usr/bin/x", "AKIA AIza ghp_short"),
             ("usr/bin/x", "\0secure_password_here"),
         ] {

@@ -18,6 +18,8 @@ use crate::{machine::Machine, vm::Vm};
 
 /// A boot of many services takes some minutes under TCG, more beside another machine.
 const BOOT: Duration = Duration::from_secs(900);
+/// As `bedplate run` gives a machine.
+const CPUS: u32 = 2;
 /// How long a service may take to come back, or a fault to be noticed.
 const TURN: Duration = Duration::from_secs(240);
 /// Between two looks.
@@ -66,7 +68,7 @@ impl Stage {
         (memory_mib, port): (u32, u16),
         more: Vec<OsString>,
     ) -> Result<Self> {
-        let vm = Vm::of_profile(image, profile)?.with_memory(memory_mib);
+        let vm = Vm::of_profile(image, profile)?.with(memory_mib, CPUS);
         Self::on(vm, port, more)
     }
 
