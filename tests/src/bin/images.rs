@@ -45,6 +45,7 @@ fn main() -> Result<ExitCode> {
             let mut pair = images::build(image, profile)?;
             if arguments.boots(&pair) {
                 images::boot(&mut pair);
+                eprintln!("images: {image} for {profile}: {:?}", pair.boot);
             }
             pairs.push(pair);
         }
