@@ -130,7 +130,10 @@ pub fn build(
     let planned = plan(definition, lock)?;
     let profile = &definition.profile.name;
     let kernel = format!("kernel/{profile}");
-    resolve::fetch(lock, &[profile, &kernel, tools::BUILD.name], sources)?;
+    let builds: Vec<String> = definition.builds.iter().map(|b| b.set(profile)).collect();
+    let sets = [profile.as_str(), &kernel, tools::BUILD.name].into_iter();
+    let sets: Vec<&str> = sets.chain(builds.iter().map(String::as_str)).collect();
+    resolve::fetch(lock, &sets, sources)?;
     resolve::fetch_images(lock, definition, sources)?;
     done("fetch");
     let store = &sources.store;

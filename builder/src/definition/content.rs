@@ -142,7 +142,14 @@ pub(super) fn visible_path(table: &Table<'_>, known: &Known<'_>) -> At<String> {
     path
 }
 
-fn is_below(path: &str, top: &str) -> bool {
+/// The mount that hides `path`, which may be the mount point itself.
+pub(super) fn hidden_by(path: &str) -> Option<&'static str> {
+    let hides = |mount: &&str| path == *mount || is_below(path, mount);
+    HIDDEN.into_iter().find(hides)
+}
+
+/// Whether `path` lies below `top`.
+pub(super) fn is_below(path: &str, top: &str) -> bool {
     let rest = path.strip_prefix(top);
     !top.is_empty() && rest.is_some_and(|rest| rest.starts_with('/'))
 }

@@ -112,11 +112,12 @@ pub(super) fn values(image: &Image) -> Value {
     }
 }
 
-/// `[base]`, without the packages of profile and parts.
-pub(super) fn read_base(root: &Table<'_>) -> Base {
+/// `[base]`, without the packages of profile and parts; the distribution's repositories have the
+/// components `extra` too.
+pub(super) fn read_base(root: &Table<'_>, extra: &[String]) -> Base {
     root.require("base");
     let read = |table: &Table<'_>| Base {
-        repositories: repositories(table),
+        repositories: repositories(table, extra),
         essential: table.boolean("essential").unwrap_or(true),
         packages: packages(table),
     };
@@ -140,7 +141,7 @@ pub(super) fn packages(table: &Table<'_>) -> Vec<String> {
 }
 
 /// The suite, its pockets, then the vendors' repositories.
-fn repositories(table: &Table<'_>) -> Vec<Repository> {
+fn repositories(table: &Table<'_>, extra: &[String]) -> Vec<Repository> {
     let names = DISTRIBUTIONS.each_ref().map(|d| (d.name, d));
     let distribution = table
         .choice("distribution", &names)
@@ -149,7 +150,7 @@ fn repositories(table: &Table<'_>) -> Vec<Repository> {
     let main = Repository {
         archive: distribution.name.to_owned(),
         suite: table.required("suite", suite).value,
-        components: components(table),
+        components: with(components(table), extra),
         keyring: keyring.map_or_else(|| distribution.keyring.into(), |path| path.value.into()),
         url: None,
     };
@@ -201,15 +202,27 @@ fn vendor(table: &Table<'_>) -> Repository {
 }
 
 fn components(table: &Table<'_>) -> Vec<String> {
-    let listed: Vec<_> = table
-        .strings("components")
-        .into_iter()
-        .map(|c| c.value)
-        .collect();
+    let listed = listed_components(table);
     match listed.is_empty() {
         true => vec!["main".to_owned()],
         false => listed,
     }
+}
+
+/// `components`, such as `main` or `updates/main`.
+pub(super) fn listed_components(table: &Table<'_>) -> Vec<String> {
+    let listed = table.strings("components").into_iter();
+    listed.map(|component| component.value).collect()
+}
+
+/// `listed`, then those of `extra` that are not among them.
+fn with(mut listed: Vec<String>, extra: &[String]) -> Vec<String> {
+    for component in extra {
+        if !listed.contains(component) {
+            listed.push(component.clone());
+        }
+    }
+    listed
 }
 
 fn any(text: &str) -> Result<String, String> {

@@ -7,6 +7,7 @@
 
 mod account;
 mod backup;
+mod build;
 mod config;
 mod content;
 mod cron;
@@ -58,6 +59,7 @@ use problem::Problems;
 use source::Source;
 use template::Scope;
 
+pub use build::{Build, BuildOrigin, Command};
 pub use model::{
     Allow, Base, Definition, Deny, Directory, Disk, File, Firewall, Image, Ports, Profile,
     Protocol, Repository, Service, Tree, TreeOrigin, Update, User, Volume,
@@ -182,7 +184,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     let scope = Scope::new(image::values(&image), profile.values.clone());
     let scope = scope.with_images(&images);
     let scope = scope.with_values(part::read_values(root, &scope));
-    let mut base = image::read_base(root);
+    let mut base = image::read_base(root, &profile.components);
     base.packages.extend(part::read_packages(root));
     base.packages.extend(profile.packages);
 
@@ -211,12 +213,14 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         .extend(firewall.is_some().then(|| firewall::PACKAGE.to_owned()));
     base.packages.sort();
     base.packages.dedup();
+    let of_image = build::read(root, BuildOrigin::Image).map(|build| over(&base, build));
     Definition {
         directory: PathBuf::new(),
         profile: tuned(root, profile.profile),
         files: content::read_files(root, &known),
         trees: origin::read_trees(root, &known),
         directories: content::read_directories(root, &known),
+        builds: profile.build.into_iter().chain(of_image).collect(),
         backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,
         firewall,
@@ -234,6 +238,15 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         oci: images.present(),
         left_out: left_out.services,
     }
+}
+
+/// The image's commands see the packages of the image besides their own.
+fn over(base: &Base, build: Build) -> Build {
+    let mut packages = build.packages;
+    packages.extend(base.packages.iter().cloned());
+    packages.sort();
+    packages.dedup();
+    Build { packages, ..build }
 }
 
 /// The profile with the image's `[sysctl]`; where both name a key, the profile has measured it.

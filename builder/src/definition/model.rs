@@ -9,7 +9,7 @@ use bedplate_contract::{
     service::{ConfigFile, Kind, Limits, Probe, Restart, Stop, Wait},
 };
 
-use super::{Mount, OciSource, Problem};
+use super::{Build, Mount, OciSource, Problem};
 
 /// A validated definition for one profile.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Definition {
     pub base: Base,
     /// The profile.
     pub profile: Profile,
+    /// `[build]` of the profile, then that of the image.
+    pub builds: Vec<Build>,
     /// `[[user]]`, each once.
     pub users: Vec<User>,
     /// `[[file]]`, read and rendered; the files of trees stay paths until the layer stage.

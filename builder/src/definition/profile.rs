@@ -6,9 +6,9 @@ use bedplate_contract::appliance::{Enforce, Promise, Requirement};
 use minijinja::{Value, context};
 
 use super::{
-    Disk, Profile,
+    Build, BuildOrigin, Disk, Profile, build,
     decode::Table,
-    name, parse,
+    image, name, parse,
     problem::{Problem, Problems},
     read_text, schema,
     source::Source,
@@ -28,6 +28,10 @@ pub(super) struct Loaded {
     pub profile: Profile,
     /// Extra packages of the root.
     pub packages: Vec<String>,
+    /// Extra components of the distribution.
+    pub components: Vec<String>,
+    /// `[build]`.
+    pub build: Option<Build>,
     /// What templates see as `profile`.
     pub values: Value,
 }
@@ -89,7 +93,6 @@ fn read(name: &str, root: &Table<'_>) -> Loaded {
         .collect();
     let typed = values.iter().map(|(key, value)| (key, typed(value)));
     let template = context! { name => name, values => Value::from_pairs(typed) };
-    let packages = root.strings("packages").into_iter();
     let kernel = root.table("kernel");
     if kernel.is_none() {
         root.require("kernel");
@@ -115,15 +118,11 @@ fn read(name: &str, root: &Table<'_>) -> Loaded {
         disk: read_disk(root),
         values,
     };
-    let packages = packages
-        .filter_map(|p| {
-            root.problems()
-                .keep(&p, "invalid package", name::package(&p.value))
-        })
-        .collect();
     Loaded {
         profile,
-        packages,
+        packages: image::packages(root),
+        components: image::listed_components(root),
+        build: build::read(root, BuildOrigin::Profile),
         values: template,
     }
 }

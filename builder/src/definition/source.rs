@@ -1,6 +1,6 @@
 //! Where a value stands: the text it was read from and its bytes in it.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{fmt, ops::Range, path::Path, sync::Arc};
 
 /// A file that was read, with the name under which problems show it.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +27,15 @@ pub(super) struct At<T> {
     pub value: T,
     /// Where it stands.
     pub place: Place,
+}
+
+/// `file:line`, the line counted from 1.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.source.text.as_bytes().iter().take(self.span.start);
+        let line = before.filter(|byte| **byte == b'\n').count() + 1;
+        write!(f, "{}:{line}", self.source.name)
+    }
 }
 
 impl Source {
@@ -74,5 +83,7 @@ mod tests {
         });
         let found: Vec<_> = source.lines().map(|l| (l.value, l.place.span)).collect();
         assert_eq!(found, [("one", 0..3), ("", 5..5), ("two", 6..9)]);
+        let places: Vec<_> = source.lines().map(|l| l.place.to_string()).collect();
+        assert_eq!(places, ["a:1", "a:2", "a:3"]);
     }
 }

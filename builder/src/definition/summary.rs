@@ -8,7 +8,7 @@ use bedplate_contract::{
     service::{Check, Kind},
 };
 
-use super::{Definition, Service, Update};
+use super::{Build, Definition, Service, Update};
 
 /// Shows a definition; made by [`Definition::summary`].
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl fmt::Display for Summary<'_> {
             "packages",
             self.0.base.packages.iter().map(String::as_str),
         )?;
+        line(f, "builds", self.0.builds.iter().map(built))?;
         line(f, "requires", profile.requirements.iter().map(promise))?;
         let images = self.0.oci.iter().map(|image| image.reference.to_string());
         line(f, "images", images)?;
@@ -86,6 +87,14 @@ fn trust(update: &Update) -> Option<String> {
         count => format!("{count} keys"),
     };
     Some(format!("signed by {} of {keys}", update.threshold))
+}
+
+fn built(build: &Build) -> String {
+    format!(
+        "{} (of the {})",
+        build.outputs.join(", "),
+        build.origin.name()
+    )
 }
 
 fn promise(requirement: &Requirement) -> String {

@@ -83,6 +83,13 @@ fn dpkg(sandbox: Sandbox, verb: impl AsRef<OsStr>) -> Tool {
         "--force-confdef",
         "--force-confold",
     ];
+    fixed(Tool::sandboxed(sandbox, "/usr/bin/dpkg"))
+        .args(options)
+        .arg(verb)
+}
+
+/// `tool` with an environment that says nothing of host, clock or locale.
+pub(super) fn fixed(tool: Tool) -> Tool {
     let environment = [
         ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
         ("HOME", "/root"),
@@ -93,16 +100,14 @@ fn dpkg(sandbox: Sandbox, verb: impl AsRef<OsStr>) -> Tool {
         ("PYTHONHASHSEED", "0"),
         ("PERL_HASH_SEED", "0"),
     ];
-    let tool =
-        Tool::sandboxed(sandbox, "/usr/bin/dpkg").env("SOURCE_DATE_EPOCH", EPOCH.to_string());
+    let tool = tool.env("SOURCE_DATE_EPOCH", EPOCH.to_string());
     environment
         .iter()
         .fold(tool, |tool, (name, value)| tool.env(name, value))
-        .args(options)
-        .arg(verb)
 }
 
-fn sandbox(root: &Path) -> Result<Sandbox, SandboxError> {
+/// The root `root` alone: its own processes, no network, a minimal `/dev`.
+pub(super) fn sandbox(root: &Path) -> Result<Sandbox, SandboxError> {
     let mut sandbox = Sandbox::in_directory(root, Isolation::Full)?
         .proc("proc")?
         .tmpfs("dev")?

@@ -41,6 +41,26 @@ pub enum LayerError {
         #[source]
         source: ToolError,
     },
+    /// A command of `[build]` failed.
+    #[error("cannot run the command at `{place}`")]
+    Command {
+        /// `file:line`.
+        place: String,
+        /// What was said.
+        #[source]
+        source: ToolError,
+    },
+    /// The commands of `[build]` left nothing at an output.
+    #[error(
+        "expected the commands at `{places}` to make `{output}`, found nothing there; \
+         name outputs by where links such as `/lib` lead"
+    )]
+    NoOutput {
+        /// The path.
+        output: String,
+        /// Where the commands stand.
+        places: String,
+    },
     /// A name has no number.
     #[error("cannot resolve the owner of {of}")]
     Account {

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use bedplate_contract::{SchemaVersion, appliance::Secret, layout, trust::Trust};
 
 use super::{
-    Inputs, KernelTree, Layer, LayerError,
+    Inputs, Layer, LayerError,
     accounts::Accounts,
     appliance::appliance,
     images::Images,
@@ -29,7 +29,6 @@ const LINKS: [(&str, &str); 2] = [
 pub(super) fn init(
     inputs: &Inputs<'_>,
     below: &[Layer],
-    kernel: &KernelTree,
     images: &Images,
 ) -> Result<Layer, LayerError> {
     let step = Step {
@@ -41,7 +40,7 @@ pub(super) fn init(
         let tree = Tree::open(root)?;
         write_programs(&tree, root, inputs)?;
         write_state_tools(&tree, inputs)?;
-        write_modules(&tree, inputs, kernel)?;
+        write_modules(&tree, root, inputs)?;
         write_mount_points(&tree, inputs)?;
         write_identity(&tree, root, inputs)?;
         write_trust(&tree, inputs)?;
@@ -76,8 +75,8 @@ fn write_state_tools(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError>
 }
 
 /// What any appliance may need of this kernel, and what the profile asks for by name.
-fn write_modules(tree: &Tree, inputs: &Inputs<'_>, kernel: &KernelTree) -> Result<(), LayerError> {
-    let modules = Modules::open(&kernel.modules)?;
+fn write_modules(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+    let modules = Modules::open(root)?;
     let mut names = modules.available(ROOT);
     if inputs.definition.firewall.is_some() {
         names.extend(modules.available(FIREWALL));

@@ -2,12 +2,13 @@
 //!
 //! A layer is a step of the store: the upper directory of an overlay over the layers below. Its key
 //! comes from the plan. Cut so that versions and profiles share them: `base`, `packages`,
-//! `kernel`, `app`, `config`, one per image of a registry, `init`. Everything in a layer is normalised
+//! `kernel`, one per `[build]`, `app`, `config`, one per image of a registry, `init`. Everything in a layer is normalised
 //! ([`normalise`]): nothing depends on time, host or order. Not here: archives (`image`), file
 //! systems (`disk`).
 
 pub mod accounts;
 mod appliance;
+mod build;
 mod config;
 pub mod deb;
 mod dpkg;
@@ -78,7 +79,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// `base`, `packages`, `kernel`, `app`, `config`, `oci/<image>` or `init`.
+    /// `base`, `packages`, `kernel`, `build/<origin>`, `app`, `config`, `oci/<image>` or `init`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -153,11 +154,12 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Rootfs, LayerError> {
     layers.push(packages::packages(inputs, &layers)?);
     let (layer, kernel) = kernel::kernel(inputs)?;
     layers.push(layer);
+    layers.extend(build::builds(inputs, &layers, &kernel)?);
     let images = Images::unpack(inputs)?;
     layers.push(config::app(inputs, &layers, &images)?);
     layers.push(config::config(inputs, &layers)?);
     layers.extend(images.layers());
-    layers.push(host::init(inputs, &layers, &kernel, &images)?);
+    layers.push(host::init(inputs, &layers, &images)?);
     Ok(Rootfs {
         layers,
         kernel,

@@ -51,7 +51,7 @@ pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
     step.make(&[], |root| {
         skeleton(root)?;
         match inputs.definition.base.essential {
-            true => bootstrap(root, &debs),
+            true => bootstrap(root, "base", &debs),
             false => Ok(unpack::unpack(&debs, root)?),
         }
     })
@@ -116,7 +116,8 @@ fn add_users(root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
     accounts.save(root)
 }
 
-fn skeleton(root: &Path) -> Result<(), LayerError> {
+/// The directories of every root.
+pub(super) fn skeleton(root: &Path) -> Result<(), LayerError> {
     let tree = Tree::open(root)?;
     for (path, mode) in DIRECTORIES {
         tree.directory(Path::new(path), Metadata::root(mode))?;
@@ -126,12 +127,16 @@ fn skeleton(root: &Path) -> Result<(), LayerError> {
 
 /// dpkg needs itself, a shell and a C library to run: everything is unpacked first without it, and
 /// then once more by dpkg, which runs the scripts and writes its database.
-fn bootstrap(root: &Path, debs: &[PathBuf]) -> Result<(), LayerError> {
+pub(super) fn bootstrap(
+    root: &Path,
+    layer: &'static str,
+    debs: &[PathBuf],
+) -> Result<(), LayerError> {
     unpack::unpack(debs, root)?;
     let tree = Tree::open(root)?;
     for name in ["status", "available"] {
         let path = Path::new("var/lib/dpkg").join(name);
         tree.file(&path, &mut io::empty(), Metadata::root(0o644))?;
     }
-    dpkg::install(root, "base", debs)
+    dpkg::install(root, layer, debs)
 }

@@ -44,7 +44,8 @@ impl Step<'_> {
     }
 }
 
-fn fill_step(
+/// Leaves in `upper` below the directory `step` what `fill` changes of the tree of `below`.
+pub(super) fn fill_step(
     step: &Path,
     below: &[Layer],
     fill: impl FnOnce(&Path) -> Result<(), LayerError>,

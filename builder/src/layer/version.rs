@@ -9,6 +9,10 @@ pub const BASE: u32 = 1;
 pub const PACKAGES: u32 = 1;
 /// Of `kernel`.
 pub const KERNEL: u32 = 1;
+/// Of the root that commands run in.
+pub const BUILD_ROOT: u32 = 1;
+/// Of what commands leave.
+pub const BUILD: u32 = 1;
 /// Of an image of a registry.
 pub const IMAGE: u32 = 1;
 /// Of `app`.

@@ -9,7 +9,7 @@ use bedplate_contract::Digest;
 
 use super::step::{Input, Parts};
 use crate::{
-    definition::{Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource},
+    definition::{Build, Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource},
     host::HostPrograms,
     registry::PinnedImage,
     resolve::lock::LockedPackage,
@@ -32,6 +32,12 @@ pub(super) fn users(definition: &Definition) -> impl Iterator<Item = Input> {
 pub(super) fn directories(definition: &Definition) -> impl Iterator<Item = Input> {
     let directories = definition.directories.iter();
     directories.map(|directory| value(format!("directory {}", directory.path), directory))
+}
+
+/// The texts of the commands, wherever they stand, and what is kept.
+pub(super) fn commands(build: &Build) -> [Input; 2] {
+    let texts: Vec<&str> = build.commands.iter().map(|c| c.text.as_str()).collect();
+    [value("commands", &texts), value("outputs", &build.outputs)]
 }
 
 /// A file as it is before packages are configured: its owner may not exist yet.

@@ -22,7 +22,7 @@ pub use step::{Input, Step};
 
 use crate::{
     bundle,
-    definition::{Definition, SourceTree, TreeSource},
+    definition::{Build, Definition, SourceTree, TreeSource},
     disk,
     host::HostPrograms,
     image,
@@ -46,6 +46,8 @@ pub struct Plan {
     pub packages: Step,
     /// The kernel and its modules.
     pub kernel: Step,
+    /// The commands of the definition, in their order.
+    pub builds: Vec<BuildStep>,
     /// The images of registries that the definition uses, by their names.
     pub images: Vec<ImageStep>,
     /// The trees of the definition.
@@ -66,9 +68,12 @@ impl Plan {
     /// All steps in the order in which they run.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         let Self { base, packages, .. } = self;
+        let builds = self.builds.iter();
+        let builds = builds.flat_map(|build| [&build.root, &build.step]);
         let images = self.images.iter().map(|image| &image.step);
         [&self.tools, base, packages, &self.kernel]
             .into_iter()
+            .chain(builds)
             .chain(images)
             .chain([&self.app, &self.config, &self.init])
             .chain(&self.archives)
@@ -83,12 +88,22 @@ impl Plan {
     /// The steps that make layers, the lowest first.
     fn layers(&self) -> impl Iterator<Item = &Step> {
         let Self { base, packages, .. } = self;
-        let Self { kernel, app, .. } = self;
-        [base, packages, kernel, app, &self.config]
+        [base, packages, &self.kernel]
             .into_iter()
+            .chain(self.builds.iter().map(|build| &build.step))
+            .chain([&self.app, &self.config])
             .chain(roots(&self.images))
             .chain([&self.init])
     }
+}
+
+/// The commands of one `[build]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildStep {
+    /// The root that they run in, which is in no image.
+    pub root: Step,
+    /// What they leave: a layer.
+    pub step: Step,
 }
 
 /// An image of a registry, unpacked.
@@ -120,8 +135,11 @@ pub fn plan(
     let base = base(definition, lock);
     let packages = packages(definition, lock, &base);
     let kernel = kernel(definition, lock);
+    let builds = builds(definition, lock, &kernel);
     let images = images(definition, lock, trees);
-    let app = app(definition, trees, [&packages, &kernel], &images);
+    let below = [&packages, &kernel].into_iter();
+    let below = below.chain(builds.iter().map(|build| &build.step));
+    let app = app(definition, trees, below, &images);
     let config = config(definition, &app);
     let init = init(definition, host, [&config, &tools], &images);
     let disk = disk(definition, host, [&init, &kernel, &tools]);
@@ -131,6 +149,7 @@ pub fn plan(
         base,
         packages,
         kernel,
+        builds,
         images,
         app,
         config,
@@ -174,6 +193,27 @@ fn kernel(definition: &Definition, lock: &Lock) -> Step {
     Step::new("kernel", version::KERNEL, packages.collect())
 }
 
+/// The root has no layer of the image below it, so that images share what a profile builds.
+fn builds(definition: &Definition, lock: &Lock, kernel: &Step) -> Vec<BuildStep> {
+    let step = |build: &Build| {
+        let name = build.origin.name();
+        let set = build.set(&definition.profile.name);
+        let packages = lock.set(&set);
+        let root = Step::new(
+            format!("build-root/{name}"),
+            version::BUILD_ROOT,
+            packages.map(input::package).collect(),
+        );
+        let inputs = [layer(&root), layer(kernel)]
+            .into_iter()
+            .chain(input::commands(build))
+            .collect();
+        let step = Step::new(format!("build/{name}"), version::BUILD, inputs);
+        BuildStep { root, step }
+    };
+    definition.builds.iter().map(step).collect()
+}
+
 /// Each made on its own: versions of an appliance share what they have in common.
 fn images(definition: &Definition, lock: &Lock, trees: &[SourceTree]) -> Vec<ImageStep> {
     let runs_in = |name: &str| {
@@ -199,16 +239,15 @@ fn is_source(name: &str, trees: &[SourceTree]) -> bool {
     sources.any(|source| matches!(source, TreeSource::Image { name: of, .. } if of == name))
 }
 
-fn app(
+fn app<'a>(
     definition: &Definition,
     trees: &[SourceTree],
-    below: [&Step; 2],
+    below: impl Iterator<Item = &'a Step>,
     images: &[ImageStep],
 ) -> Step {
     let sources = images.iter().filter(|image| is_source(&image.name, trees));
     let sources = sources.map(|image| layer(&image.step));
     let inputs = below
-        .into_iter()
         .map(layer)
         .chain(sources)
         .chain(input::users(definition))

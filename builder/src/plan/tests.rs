@@ -6,7 +6,7 @@ use bedplate_contract::{Digest, SchemaVersion};
 
 use super::*;
 use crate::{
-    definition::{self, SourceContent, SourceEntry},
+    definition::{self, BuildOrigin, Command, SourceContent, SourceEntry},
     registry::{Blob, PinnedImage},
     resolve::lock::LockedPackage,
 };
@@ -72,6 +72,7 @@ impl Inputs {
         };
         let mut definition = definition::load(directory.path(), "min", &profiles).unwrap();
         definition.services[0].oci = Some("page".to_owned());
+        definition.builds = vec![build()];
         Self {
             definition,
             lock: lock(),
@@ -129,7 +130,7 @@ fn lock() -> Lock {
         size: 1,
         base: name == "libc6",
     };
-    let names = ["libc6", "nginx", "linux", "erofs-utils"];
+    let names = ["libc6", "nginx", "linux", "erofs-utils", "gcc"];
     let set = |name: &str, packages: &[&str]| {
         let ids = packages.iter().map(|package| format!("{package}=1"));
         (name.to_owned(), ids.collect::<Vec<_>>())
@@ -141,10 +142,23 @@ fn lock() -> Lock {
         sets: BTreeMap::from([
             set("min", &["libc6", "nginx"]),
             set("kernel/min", &["linux"]),
+            set("build/min/profile", &["libc6", "gcc"]),
             set("tools", &["erofs-utils"]),
         ]),
         packages: names.map(package).into(),
         images: ["code", "page"].map(image).into(),
+    }
+}
+
+fn build() -> Build {
+    Build {
+        origin: BuildOrigin::Profile,
+        packages: vec!["gcc".to_owned()],
+        commands: vec![Command {
+            text: "make".to_owned(),
+            place: "profile.toml:3".to_owned(),
+        }],
+        outputs: vec!["/usr/lib/modules".to_owned()],
     }
 }
 
@@ -180,7 +194,7 @@ fn the_same_inputs_give_the_same_plan() {
 #[test]
 fn a_change_reaches_what_is_derived_and_nothing_else() {
     type Edit = fn(&mut Inputs);
-    let cases: [(&str, Edit, &[&str]); 21] = [
+    let cases: [(&str, Edit, &[&str]); 25] = [
         ("nothing", |_| {}, &[]),
         (
             "tools",
@@ -191,7 +205,15 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
             "base package",
             |i| i.update("libc6"),
             &[
-                "base", "packages", "app", "config", "init", "disk", "bundle",
+                "base",
+                "packages",
+                "build-root/profile",
+                "build/profile",
+                "app",
+                "config",
+                "init",
+                "disk",
+                "bundle",
             ],
         ),
         (
@@ -202,7 +224,43 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         (
             "kernel",
             |i| i.update("linux"),
-            &["kernel", "app", "config", "init", "disk", "bundle"],
+            &[
+                "kernel",
+                "build/profile",
+                "app",
+                "config",
+                "init",
+                "disk",
+                "bundle",
+            ],
+        ),
+        (
+            "package of a build",
+            |i| i.update("gcc"),
+            &[
+                "build-root/profile",
+                "build/profile",
+                "app",
+                "config",
+                "init",
+                "disk",
+                "bundle",
+            ],
+        ),
+        (
+            "command",
+            |i| i.definition.builds[0].commands[0].text.push('2'),
+            &["build/profile", "app", "config", "init", "disk", "bundle"],
+        ),
+        (
+            "output",
+            |i| i.definition.builds[0].outputs.push("/srv".to_owned()),
+            &["build/profile", "app", "config", "init", "disk", "bundle"],
+        ),
+        (
+            "place of a command",
+            |i| i.definition.builds[0].commands[0].place.push('2'),
+            &[],
         ),
         (
             "user",

@@ -80,7 +80,8 @@ pub struct Lock {
     pub repositories: Vec<LockedRepository>,
     /// Set name → packages as `name=version`, in an order in which they can be configured.
     ///
-    /// Sets: `<profile>` (the root), `kernel/<profile>`, `tools` (build), `tools/run` (QEMU, OVMF).
+    /// Sets: `<profile>` (the root), `kernel/<profile>`, `build/<profile>/profile` and
+    /// `build/<profile>/image` (the roots of `[build]`), `tools` (build), `tools/run` (QEMU, OVMF).
     pub sets: BTreeMap<String, Vec<String>>,
     /// Every package of every set once, sorted by name and version.
     #[serde(default, rename = "package")]

@@ -92,7 +92,7 @@ struct Draft {
 impl Draft {
     fn add(&mut self, request: &Request, universe: &Universe<'_>) -> Result<(), ResolveError> {
         let essential = match request.rule {
-            Rule::ClosureWithEssential => universe.essential(),
+            Rule::ClosureWithEssential | Rule::Build => universe.essential(),
             Rule::Closure | Rule::Kernel => Vec::new(),
         };
         let chosen = choose(request, &essential, universe)?;
@@ -100,7 +100,9 @@ impl Draft {
         let base = graph.closure(&essential);
         let mut ids = Vec::with_capacity(chosen.len());
         for id in graph.configure_order(&base) {
-            ids.push(self.keep(id, base.contains(&id).into(), universe)?);
+            // The root of `[build]` has one layer, and says nothing of the layers of others.
+            let place = request.rule != Rule::Build && base.contains(&id);
+            ids.push(self.keep(id, place.into(), universe)?);
         }
         self.sets.insert(request.set.clone(), ids);
         Ok(())
@@ -183,6 +185,11 @@ fn choose(
         set: request.set.clone(),
         conflict,
     })?;
+    let is_kernel = |id: &Id| is_of_kernel(universe.package(*id).name);
+    let chosen: Vec<Id> = match request.rule {
+        Rule::Build => chosen.into_iter().filter(|id| !is_kernel(id)).collect(),
+        _ => chosen,
+    };
     // A repaired guess may hold what nothing asks for any more.
     let needed = Graph::new(universe, &chosen).closure(&wanted);
     Ok(needed.into_iter().collect())
@@ -198,17 +205,19 @@ fn kernel(names: &[&str], universe: &Universe<'_>) -> Vec<Id> {
             continue;
         }
         let groups = universe.package(id).depends().unwrap_or_default();
-        let of_kernel = |relation: &&Relation<'_>| {
-            KERNEL_PREFIXES
-                .iter()
-                .any(|prefix| relation.name.starts_with(prefix))
-        };
+        let of_kernel = |relation: &&Relation<'_>| is_of_kernel(relation.name);
         let parts = groups
             .iter()
             .filter_map(|group| group.iter().find(of_kernel));
         open.extend(parts.filter_map(|part| universe.satisfiers(part).first().copied()));
     }
     chosen.into_iter().collect()
+}
+
+/// Whether `name` is that of a kernel package.
+fn is_of_kernel(name: &str) -> bool {
+    let mut prefixes = KERNEL_PREFIXES.iter();
+    prefixes.any(|prefix| name.starts_with(prefix))
 }
 
 /// Who provides `name`, or else the nearest name.

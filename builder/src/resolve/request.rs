@@ -34,6 +34,9 @@ pub(super) enum Rule {
     Closure,
     /// The same with the distribution's Essential packages.
     ClosureWithEssential,
+    /// The same with the Essential packages, without the kernel that some of them depend on (headers
+    /// do) and what it alone needs: the root of `[build]` sees that of the profile.
+    Build,
     /// A kernel and the packages that it is made of: what else it depends on serves a distribution
     /// that makes its own initramfs.
     Kernel,
@@ -68,7 +71,7 @@ pub(super) fn of_tools(sets: &[ToolSet], sources: &Sources) -> Vec<Request> {
     sorted(requests.collect())
 }
 
-fn of_definition(definition: &Definition) -> [Request; 2] {
+fn of_definition(definition: &Definition) -> Vec<Request> {
     let request = |set: String, rule, packages| Request {
         set,
         repositories: definition.base.repositories.clone(),
@@ -82,10 +85,18 @@ fn of_definition(definition: &Definition) -> [Request; 2] {
         false => Rule::Closure,
     };
     let kernel = vec![profile.kernel_package.clone()];
+    let builds = definition.builds.iter();
+    let builds = builds.map(|build| {
+        let set = build.set(&profile.name);
+        request(set, Rule::Build, build.packages.clone())
+    });
     [
         request(profile.name.clone(), rule, definition.base.packages.clone()),
         request(format!("kernel/{}", profile.name), Rule::Kernel, kernel),
     ]
+    .into_iter()
+    .chain(builds)
+    .collect()
 }
 
 fn sorted(mut requests: Vec<Request>) -> Vec<Request> {

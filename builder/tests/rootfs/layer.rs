@@ -11,7 +11,7 @@ use crate::packages::{Entry, tar, write_deb};
 use bedplate::{
     definition::{self, Definition, SourceTree},
     host::HostPrograms,
-    layer::{self, Inputs, Rootfs},
+    layer::{self, Inputs, LayerError, Rootfs},
     plan,
     resolve::lock::{Lock, LockedPackage},
     store::Store,
@@ -19,7 +19,7 @@ use bedplate::{
 };
 use bedplate_contract::{Appliance, Digest, SchemaVersion};
 
-const IMAGE: &str = r#"
+pub const IMAGE: &str = r#"
 schema = 1
 
 [image]
@@ -65,7 +65,7 @@ stable_for = "1s"
 "#;
 
 /// A store with packages, and the lock that names them.
-struct Fixture {
+pub struct Fixture {
     directory: tempfile::TempDir,
     store: Store,
     lock: Lock,
@@ -73,7 +73,7 @@ struct Fixture {
 
 impl Fixture {
     /// `None`, said aloud, where owners cannot be set and overlays not be mounted.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: needs root for owners and overlays");
             return None;
@@ -134,7 +134,8 @@ impl Fixture {
         );
     }
 
-    fn add(&mut self, set: &str, name: &str, entries: &[Entry<'_>]) {
+    /// Makes a package, the only one of the set `set`.
+    pub fn add(&mut self, set: &str, name: &str, entries: &[Entry<'_>]) {
         let path = self.directory.path().join("package.deb");
         write_deb(&path, &format!("Package: {name}\n"), &tar(entries));
         let bytes = fs::read(&path).unwrap();
@@ -167,7 +168,13 @@ impl Fixture {
         }
     }
 
-    fn build(&self, image: &str) -> Rootfs {
+    /// The root of the image.
+    pub fn build(&self, image: &str) -> Rootfs {
+        self.try_build(image).unwrap()
+    }
+
+    /// As [`Self::build`], where the image may be wrong.
+    pub fn try_build(&self, image: &str) -> Result<Rootfs, LayerError> {
         let definition = self.definition(image);
         let tools = Tools::assemble(&self.lock, "tools", &self.store).unwrap();
         let trees = SourceTree::read(&definition).unwrap();
@@ -185,7 +192,7 @@ impl Fixture {
             tools: &tools,
             store: &self.store,
         };
-        layer::build(&inputs).unwrap()
+        layer::build(&inputs)
     }
 }
 
@@ -217,7 +224,8 @@ fn dump(directory: &Path, lines: &mut Vec<String>, top: &Path) {
     }
 }
 
-fn dump_layers(rootfs: &Rootfs) -> BTreeMap<String, Vec<String>> {
+/// What every layer holds.
+pub fn dump_layers(rootfs: &Rootfs) -> BTreeMap<String, Vec<String>> {
     let dump_one = |layer: &layer::Layer| {
         let mut lines = Vec::new();
         dump(&layer.directory(), &mut lines, &layer.directory());

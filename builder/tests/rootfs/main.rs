@@ -1,5 +1,6 @@
 //! Roots made of tiny packages, which the tests make themselves.
 
+mod build;
 mod layer;
 mod packages;
 mod unpack;

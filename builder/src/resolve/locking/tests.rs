@@ -42,6 +42,14 @@ fn distribution() -> String {
             "6",
             "Depends: kmod, initramfs-tools | none",
         ),
+        (
+            "linux-headers-cloud",
+            "6",
+            "Depends: linux-image-6.12-built, compiler",
+        ),
+        ("linux-image-6.12-built", "6", "Depends: maker"),
+        ("maker", "1", ""),
+        ("compiler", "14", "Depends: libc"),
     ]
     .iter()
     .map(|(name, version, fields)| stanza(name, version, &fields_with_content(fields)))
@@ -118,6 +126,16 @@ fn the_essential_closure_is_the_base() {
 fn of_a_kernel_only_its_own_packages_are_taken() {
     let found = chosen(Rule::Kernel, &["linux-image-cloud"]);
     assert_eq!(found, "linux-image-6.12-cloud=6 linux-image-cloud=6");
+}
+
+#[test]
+fn a_build_root_has_no_kernel_and_says_nothing_of_the_base() {
+    let draft = resolve(Rule::Build, &["linux-headers-cloud"]).unwrap();
+    assert_eq!(
+        draft.sets["set"].join(" "),
+        "libc=2 libgcc=2 shell=1 base=1 compiler=14 linux-headers-cloud=6"
+    );
+    assert!(draft.packages.values().all(|package| !package.base));
 }
 
 #[test]
