@@ -125,6 +125,9 @@ fn templates_and_environments_are_merged() {
     assert_eq!(service("app@two").environment["COLOUR"], "red");
     assert_eq!(service("app@two").run[2..], ["app.two", "--port", "8002"]);
     assert!(!service("app@two").essential);
+    let locked = |name: &str| service(name).limits.memlock_bytes;
+    assert_eq!(locked("app@two"), Some(u64::MAX));
+    assert_eq!(locked("migrate"), Some(64 << 20));
     assert_eq!(definition.profile.sysctl["vm.swappiness"], "10");
     assert_eq!(
         definition.profile.sysctl["net.ipv4.ip_unprivileged_port_start"],

@@ -209,6 +209,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     let firewall = firewall::read(root, &known, &port::all(&drafts));
     let (drafts, left_out) = leave::out(drafts, root.problems());
     let services = graph::order(drafts, root.problems());
+    let services = with_memlock(services, profile.memlock_bytes);
     base.packages
         .extend(firewall.is_some().then(|| firewall::PACKAGE.to_owned()));
     base.packages.sort();
@@ -238,6 +239,15 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         oci: images.present(),
         left_out: left_out.services,
     }
+}
+
+/// The services, those without a limit of locked memory with that of the profile.
+fn with_memlock(mut services: Vec<Service>, bytes: Option<u64>) -> Vec<Service> {
+    for service in &mut services {
+        let limit = &mut service.limits.memlock_bytes;
+        *limit = limit.or(bytes);
+    }
+    services
 }
 
 /// The image's commands see the packages of the image besides their own.

@@ -30,6 +30,8 @@ pub(super) struct Loaded {
     pub packages: Vec<String>,
     /// Extra components of the distribution.
     pub components: Vec<String>,
+    /// Bytes that services may lock which name no limit of their own.
+    pub memlock_bytes: Option<u64>,
     /// `[build]`.
     pub build: Option<Build>,
     /// What templates see as `profile`.
@@ -122,6 +124,7 @@ fn read(name: &str, root: &Table<'_>) -> Loaded {
         profile,
         packages: image::packages(root),
         components: image::listed_components(root),
+        memlock_bytes: root.table("limits").and_then(|t| t.decode(read_memlock)),
         build: build::read(root, BuildOrigin::Profile),
         values: template,
     }
@@ -137,6 +140,11 @@ fn read_kernel(table: &Table<'_>) -> (String, Vec<String>, Vec<String>) {
     };
     let package = table.required("package", name::package).value;
     (package, words("cmdline"), words("modules"))
+}
+
+fn read_memlock(table: &Table<'_>) -> Option<u64> {
+    let size = table.parsed("memlock", unit::size_or_unlimited);
+    size.map(|size| size.value)
 }
 
 fn read_requires(table: &Table<'_>) -> Vec<Requirement> {
