@@ -11,7 +11,7 @@ use crate::{
     disk::{self, Artifacts, DiskError, DiskRequest},
     host,
     image::{self, ImageError, ImageFacts, ImageLayer, LayerTree, OciImage},
-    layer::{self, Inputs, LayerError, Rootfs},
+    layer::{self, Driver, Inputs, LayerError, Rootfs},
     plan::{self, Document, Plan, PlanError, Step},
     resolve::{self, Lock, ResolveError, Sources, tools},
     sign::{self, BUNDLE, OCI, SignError, SignRequest},
@@ -80,6 +80,8 @@ pub struct Build {
     pub request: SignRequest,
     /// The layers, lowest first.
     pub layers: Vec<ImageLayer>,
+    /// The NVIDIA driver in it.
+    pub driver: Option<Driver>,
 }
 
 /// Told of every stage when it is done.
@@ -149,6 +151,10 @@ pub fn build(
         store,
     };
     let rootfs = layer::build(&inputs)?;
+    let facts = ImageFacts {
+        driver: layer::driver(&inputs, &rootfs)?,
+        ..facts(definition)
+    };
     done("layers");
     let layers = pack(&planned.plan, &rootfs, store)?;
     done("image");
@@ -160,6 +166,7 @@ pub fn build(
         disk: &disk,
         bundle: &bundle,
         layers: &layers,
+        facts: &facts,
     };
     let image = publish(&made, &planned, out, done)?;
     Ok(Build {
@@ -168,6 +175,7 @@ pub fn build(
         image,
         request: SignRequest::load(out)?,
         layers,
+        driver: facts.driver,
     })
 }
 
@@ -222,12 +230,14 @@ fn make_bundle(planned: &Planned<'_>, disk: &Path, store: &Store) -> Result<Path
     store.realize::<BuildError>(key, |step| Ok(bundle::build(&request, step)?))
 }
 
+/// What the definition alone says.
 fn facts(definition: &Definition) -> ImageFacts {
     ImageFacts {
         name: definition.image.name.clone(),
         version: definition.image.version.clone(),
         profile: definition.profile.name.clone(),
         summary: definition.image.summary.clone(),
+        driver: None,
     }
 }
 
@@ -236,6 +246,7 @@ struct Made<'a> {
     disk: &'a Path,
     bundle: &'a Path,
     layers: &'a [ImageLayer],
+    facts: &'a ImageFacts,
 }
 
 /// Replaces `out` by links to the artifacts: all of them or none.
@@ -257,7 +268,7 @@ fn publish(
         store::sweep(parent, prefix).map_err(failed)?;
     }
     let fresh = Scratch::new_in(parent, FRESH).map_err(failed)?;
-    let image = write_layouts(made, planned.definition, fresh.path())?;
+    let image = write_layouts(made, fresh.path())?;
     planned.document().save(fresh.path())?;
     link_all(made.disk, fresh.path()).map_err(failed)?;
     SignRequest::of(fresh.path())?.save(fresh.path())?;
@@ -267,11 +278,7 @@ fn publish(
     Ok(image)
 }
 
-fn write_layouts(
-    made: &Made<'_>,
-    definition: &Definition,
-    to: &Path,
-) -> Result<OciImage, BuildError> {
+fn write_layouts(made: &Made<'_>, to: &Path) -> Result<OciImage, BuildError> {
     let [oci, bundle] = [OCI, BUNDLE].map(|name| to.join(name));
     let failed = |source| BuildError::Output {
         path: to.to_owned(),
@@ -279,7 +286,7 @@ fn write_layouts(
     };
     fs::create_dir(&oci).map_err(failed)?;
     link_all(made.bundle, &bundle).map_err(failed)?;
-    Ok(image::write_layout(made.layers, &facts(definition), &oci)?)
+    Ok(image::write_layout(made.layers, made.facts, &oci)?)
 }
 
 fn report(kept: &sign::Kept, done: Observer<'_>) {

@@ -18,6 +18,7 @@ pub fn make(directory: &Path, version: &str, blocks: usize) -> std::path::PathBu
         version: version.to_owned(),
         profile: "min".to_owned(),
         summary: String::new(),
+        driver: None,
     };
     let request = BundleRequest {
         facts: &facts,

@@ -132,6 +132,11 @@ fn report(build: &Build) {
     if let Some(digest) = bundle {
         println!("  bundle       {:>11}  {digest}", "");
     }
+    if let Some(driver) = &build.driver {
+        let cuda = driver.cuda.as_ref();
+        let cuda = cuda.map_or(String::new(), |version| format!(", CUDA {version}"));
+        println!("  driver       {:>11}  NVIDIA {}{cuda}", "", driver.version);
+    }
     println!("  root hash    {:>11}  {}", "", artifacts.root_hash);
 }
 

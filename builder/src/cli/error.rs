@@ -64,6 +64,7 @@ fn class(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match cause.downcast_ref::<BuildError>() {
         Some(BuildError::Resolve(error)) => Some(of_resolve(error)),
         Some(BuildError::Disk(error)) => of_disk(error),
+        Some(BuildError::Layer(error)) => error.is_definition().then_some(DEFINITION),
         _ => cause.downcast_ref().map(of_resolve),
     }
 }

@@ -10,6 +10,7 @@ use oci_spec::image::{
 
 use super::{ImageError, ImageLayer};
 use crate::{
+    layer::Driver,
     oci::{self, LayoutDirectory, OciError},
     sign::cosign,
 };
@@ -28,6 +29,8 @@ pub struct ImageFacts {
     pub profile: String,
     /// One line.
     pub summary: String,
+    /// The NVIDIA driver in it.
+    pub driver: Option<Driver>,
 }
 
 /// A written layout.
@@ -121,15 +124,19 @@ fn configuration(
 
 /// Labels and annotations (OCI image-spec, annotations).
 fn labels(facts: &ImageFacts) -> HashMap<String, String> {
+    let driver = facts.driver.as_ref();
+    let cuda = driver.and_then(|driver| driver.cuda.as_ref());
     let pairs = [
-        (annotation::NAME, &facts.name),
-        (annotation::VERSION, &facts.version),
-        ("org.opencontainers.image.description", &facts.summary),
-        (annotation::PROFILE, &facts.profile),
+        (annotation::NAME, Some(&facts.name)),
+        (annotation::VERSION, Some(&facts.version)),
+        ("org.opencontainers.image.description", Some(&facts.summary)),
+        (annotation::PROFILE, Some(&facts.profile)),
+        (annotation::DRIVER, driver.map(|driver| &driver.version)),
+        (annotation::CUDA, cuda),
     ];
-    pairs
-        .map(|(key, value)| (key.to_owned(), value.clone()))
-        .into()
+    let known = pairs.into_iter();
+    let known = known.filter_map(|(key, value)| Some((key.to_owned(), value?.clone())));
+    known.collect()
 }
 
 fn layer_descriptor(layer: &ImageLayer) -> Result<OciDescriptor, OciError> {
@@ -138,4 +145,35 @@ fn layer_descriptor(layer: &ImageLayer) -> Result<OciDescriptor, OciError> {
         &layer.descriptor.digest,
         layer.descriptor.size,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_name_the_driver_where_there_is_one() {
+        let facts = |driver| ImageFacts {
+            name: "a".to_owned(),
+            version: "1".to_owned(),
+            profile: "gpu".to_owned(),
+            summary: String::new(),
+            driver,
+        };
+        let driver = |cuda: Option<&str>| Driver {
+            version: "550.163.01".to_owned(),
+            cuda: cuda.map(str::to_owned),
+        };
+        for (driver, version, cuda) in [
+            (None, None, None),
+            (Some(driver(None)), Some("550.163.01"), None),
+            (Some(driver(Some("12.4"))), Some("550.163.01"), Some("12.4")),
+        ] {
+            let labels = labels(&facts(driver));
+            let label = |key: &str| labels.get(key).map(String::as_str);
+            assert_eq!(label("bedplate.profile"), Some("gpu"));
+            assert_eq!(label("bedplate.nvidia.driver"), version);
+            assert_eq!(label("bedplate.nvidia.cuda"), cuda);
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::{io, path::PathBuf};
 use bedplate_sys::{overlay::OverlayError, sandbox::SandboxError};
 
 use super::{
-    accounts::AccountError, images::ImageUnpackError, libraries::LibraryError, tree::TreeError,
-    unpack::UnpackError,
+    accounts::AccountError, driver::DriverError, images::ImageUnpackError, libraries::LibraryError,
+    tree::TreeError, unpack::UnpackError,
 };
 use crate::{
     definition::TreeReadError, disk::modules::ModulesError, store::StoreError, tool::ToolError,
@@ -61,6 +61,9 @@ pub enum LayerError {
         /// Where the commands stand.
         places: String,
     },
+    /// The NVIDIA driver is none that could be used.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
     /// A name has no number.
     #[error("cannot resolve the owner of {of}")]
     Account {
@@ -120,6 +123,14 @@ pub enum LayerError {
 }
 
 impl LayerError {
+    /// Whether the definition asks for what cannot work together.
+    pub const fn is_definition(&self) -> bool {
+        matches!(
+            self,
+            Self::Driver(_) | Self::Modules(ModulesError::Release { .. })
+        )
+    }
+
     /// An error that `action` of `path` had.
     pub(super) fn io(
         action: &'static str,

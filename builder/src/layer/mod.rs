@@ -12,6 +12,7 @@ mod build;
 mod config;
 pub mod deb;
 mod dpkg;
+mod driver;
 mod error;
 pub mod extract;
 mod firewall;
@@ -31,6 +32,7 @@ use std::path::{Path, PathBuf};
 use bedplate_contract::Digest;
 use bedplate_sys::overlay::{self, Mounted};
 
+pub use driver::{Driver, DriverError, driver};
 pub use error::LayerError;
 use images::Images;
 pub use images::{Budget, ImageUnpackError, apply};

@@ -48,6 +48,7 @@ fn write_image(out: &Path, version: &str) {
         version: version.to_owned(),
         profile: "min".to_owned(),
         summary: String::new(),
+        driver: None,
     };
     image::write_layout(&[layer], &facts, &out.join(OCI)).unwrap();
 }

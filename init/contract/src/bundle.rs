@@ -35,6 +35,10 @@ pub mod annotation {
     pub const VERSION: &str = "org.opencontainers.image.version";
     /// Hardware profile.
     pub const PROFILE: &str = "bedplate.profile";
+    /// Of an OCI image: version of the NVIDIA driver that it brings, such as `550.163.01`.
+    pub const DRIVER: &str = "bedplate.nvidia.driver";
+    /// Of an OCI image: newest CUDA that this driver offers, such as `12.4`.
+    pub const CUDA: &str = "bedplate.nvidia.cuda";
 }
 
 /// Longest manifest in bytes, far above what a builder writes.

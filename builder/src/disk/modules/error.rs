@@ -37,6 +37,16 @@ pub enum ModulesError {
         #[source]
         source: io::Error,
     },
+    /// A module that was built for another kernel.
+    #[error("the module `{}` is for the kernel `{found}`, not for `{release}`; build it with the headers of the profile's kernel", path.display())]
+    Release {
+        /// The file.
+        path: PathBuf,
+        /// Release in its `vermagic`.
+        found: String,
+        /// Release of the root's kernel.
+        release: String,
+    },
     /// A file that is no module.
     #[error("cannot read the module `{}`", path.display())]
     ModInfo {

@@ -76,6 +76,13 @@ impl Modules {
         self.files.contains_key(&name) || self.built_in.contains(&name)
     }
 
+    /// The module `name`; `None` when it is built in or absent.
+    pub fn find(&self, name: &str) -> Option<Module> {
+        let name = normal(name);
+        let path = self.files.get(&name)?.clone();
+        Some(Module { name, path })
+    }
+
     /// Those of `names` that this kernel has; for [`STAGE1`] and [`ROOT`], which name what any
     /// kernel might have.
     pub fn available<'a>(&self, names: &[&'a str]) -> Vec<&'a str> {
@@ -106,18 +113,34 @@ impl Modules {
         decompress(&module.path, bytes).map_err(|e| unread(&path, e))
     }
 
+    /// What `module` says of itself.
+    ///
+    /// # Errors
+    /// As [`Self::content`]; a file that is no module, or one of another kernel, which would refuse it.
+    pub fn info(&self, module: &Module) -> Result<ModInfo, ModulesError> {
+        let info =
+            modinfo::parse(&self.content(module)?).map_err(|source| ModulesError::ModInfo {
+                path: PathBuf::from(&module.path),
+                source,
+            })?;
+        match &info.release {
+            Some(other) if *other != self.release => Err(ModulesError::Release {
+                path: PathBuf::from(&module.path),
+                found: other.clone(),
+                release: self.release.clone(),
+            }),
+            _ => Ok(info),
+        }
+    }
+
     /// Depth first: a module goes to the end once everything it needs is there. A name is marked
     /// before its dependencies are visited, so a cycle of soft dependencies ends.
     fn add(&self, name: &str, needed_by: &str, order: &mut Order) -> Result<(), ModulesError> {
         if self.built_in.contains(name) || !order.seen.insert(name.to_owned()) {
             return Ok(());
         }
-        let Some(path) = self.files.get(name) else {
+        let Some(module) = self.find(name) else {
             return Err(self.absent(name, needed_by));
-        };
-        let module = Module {
-            name: name.to_owned(),
-            path: path.clone(),
         };
         let info = self.info(&module)?;
         for wanted in info.wants.iter().filter(|name| self.has(name)) {
@@ -128,13 +151,6 @@ impl Modules {
         }
         order.modules.push(module);
         Ok(())
-    }
-
-    fn info(&self, module: &Module) -> Result<ModInfo, ModulesError> {
-        modinfo::parse(&self.content(module)?).map_err(|source| ModulesError::ModInfo {
-            path: PathBuf::from(&module.path),
-            source,
-        })
     }
 
     fn absent(&self, name: &str, needed_by: &str) -> ModulesError {
@@ -222,4 +238,4 @@ fn decompress(name: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -7,13 +7,17 @@
 
 use super::normal;
 
-/// What `.modinfo` says about other modules; names in their normal form.
+/// What `.modinfo` says; names of modules in their normal form.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModInfo {
     /// Modules whose symbols this one uses.
     pub depends: Vec<String>,
     /// Modules it would like to find loaded; they may not exist.
     pub wants: Vec<String>,
+    /// Its own version (`MODULE_VERSION`).
+    pub version: Option<String>,
+    /// Release of the kernel that it was built for: the first word of `vermagic`.
+    pub release: Option<String>,
 }
 
 /// A module that cannot be read.
@@ -38,6 +42,10 @@ pub fn parse(elf: &[u8]) -> Result<ModInfo, ModInfoError> {
                 .extend(names.split(',').filter(|n| !n.is_empty()).map(normal));
         } else if let Some(words) = text.strip_prefix("softdep=") {
             info.wants.extend(wanted_before(words));
+        } else if let Some(version) = text.strip_prefix("version=") {
+            info.version = Some(version.to_owned());
+        } else if let Some(words) = text.strip_prefix("vermagic=") {
+            info.release = words.split_ascii_whitespace().next().map(str::to_owned);
         }
     }
     Ok(info)
@@ -120,6 +128,9 @@ pub(super) mod tests {
         assert_eq!(info.depends, ["dm_mod", "libcrc32c"]);
         assert_eq!(info.wants, ["crc32c", "a_b"]);
         assert_eq!(parse(&module("depends=")).unwrap(), ModInfo::default());
+        let info = parse(&module("version=550.163.01\nvermagic=6.12.1-cloud SMP")).unwrap();
+        assert_eq!(info.version.as_deref(), Some("550.163.01"));
+        assert_eq!(info.release.as_deref(), Some("6.12.1-cloud"));
     }
 
     #[test]
