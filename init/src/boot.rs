@@ -21,7 +21,7 @@ use crate::{
     console,
     decide::{Entry, Facts, How, State},
     disk::{self, Source},
-    firewall,
+    firewall, gpu,
     graph::{self, CycleError},
     ground::Ground,
     hardware::Hardware,
@@ -147,6 +147,9 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
     story.phase("mounts", mounts::mount_essentials);
     story.phase("keys", reboot::tame_ctrl_alt_del);
     story.phase("modules", || modules::load_listed(layout::ROOT_MODULES));
+    if gpu::is_there() {
+        story.phase("gpu", gpu::make_nodes);
+    }
     // Stage 1 left it ticking with a time of its own.
     story.phase("watchdog", || watchdog::arm(seconds(appliance.watchdog_ms)));
     ground.source = story.phase("slot", Source::load);

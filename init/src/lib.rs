@@ -17,6 +17,7 @@ pub mod disk;
 pub mod durable;
 pub mod esp;
 pub mod firewall;
+pub mod gpu;
 pub mod graph;
 pub mod ground;
 pub mod hardware;

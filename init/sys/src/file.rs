@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
-use rustix::fs::Advice;
+use rustix::fs::{Advice, CWD, FileType, Mode};
 
 /// Starts writing the `length` bytes from `offset` that the kernel holds back, and waits for none.
 ///
@@ -42,6 +42,21 @@ fn sync_range(file: &File, offset: u64, length: u64, flags: u32) -> io::Result<(
     let result = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, flags) };
     Errno::result(result)?;
     Ok(())
+}
+
+/// Makes the character device `(major, minor)` at `path` with the permissions `mode`, whatever the
+/// umask; where something is already, it stays.
+///
+/// # Errors
+/// As mknod(2) and chmod(2).
+pub fn make_character_device(path: &Path, (major, minor): (u32, u32), mode: u32) -> io::Result<()> {
+    let device = rustix::fs::makedev(major, minor);
+    let mode = Mode::from_raw_mode(mode);
+    match rustix::fs::mknodat(CWD, path, FileType::CharacterDevice, mode, device) {
+        Ok(()) => Ok(rustix::fs::chmod(path, mode)?),
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Drops what the kernel remembers of the clean pages of `file`, so that the next read asks the
@@ -111,6 +126,24 @@ mod tests {
     use std::{fs, os::unix::fs::FileExt};
 
     use super::*;
+
+    #[test]
+    fn a_device_has_its_number_and_its_mode() {
+        use std::os::unix::fs::{FileTypeExt, MetadataExt};
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root for devices");
+            return;
+        }
+        let path = std::env::temp_dir().join(format!("bedplate-null-{}", std::process::id()));
+        make_character_device(&path, (1, 3), 0o666).unwrap();
+        // There already: nothing changes.
+        make_character_device(&path, (1, 5), 0o600).unwrap();
+        let made = fs::metadata(&path).unwrap();
+        assert!(made.file_type().is_char_device());
+        assert_eq!(made.rdev(), rustix::fs::makedev(1, 3));
+        assert_eq!(made.mode() & 0o7777, 0o666);
+        fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn what_was_written_is_read_again() {
