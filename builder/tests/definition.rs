@@ -9,6 +9,7 @@ use std::{
 };
 
 use bedplate::{definition, run::ports};
+use bedplate_contract::service::Check;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -123,6 +124,12 @@ fn templates_and_environments_are_merged() {
             .eq(expected)
     );
     assert_eq!(service("app@two").environment["COLOUR"], "red");
+    let live = &service("web").live.as_ref().unwrap().check;
+    let words = "check devices=0,1 count=2 memory_mib=22888 temperature_c=85 driver=550.163";
+    let program = "/usr/lib/bedplate/gpu-probe".to_owned();
+    let words = words.split(' ').map(str::to_owned);
+    let run = [program].into_iter().chain(words).collect();
+    assert_eq!(*live, Check::Exec { run });
     assert_eq!(service("app@two").run[2..], ["app.two", "--port", "8002"]);
     assert!(!service("app@two").essential);
     let locked = |name: &str| service(name).limits.memlock_bytes;

@@ -65,7 +65,7 @@ fn describe(document: &Document, built: Option<&Document>, store: &Store) -> Str
             true => "in the store",
             false => "would run",
         };
-        text += &format!("  {:<16}  {}  {state}\n", step.name, step.short_key());
+        text += &format!("  {:<18}  {}  {state}\n", step.name, step.short_key());
         for line in reasons(step, built) {
             text += &format!("    {line}\n");
         }

@@ -5,7 +5,11 @@
 
 use std::net::IpAddr;
 
-use bedplate_contract::service::{Check, Probe};
+use bedplate_contract::{
+    gpu_check::{self, GpuCheck},
+    layout,
+    service::{Check, Probe},
+};
 
 use super::{decode::Table, image::address, name, source::At, unit};
 
@@ -40,7 +44,12 @@ impl Purpose {
 
 /// Reads the probe of `table` for `purpose`; adds the port it asks to `ports`.
 pub(super) fn read(table: &Table<'_>, purpose: Purpose, ports: &mut Vec<At<u16>>) -> Option<Probe> {
+    let in_image = !table.is_absent("oci");
     table.table(purpose.key())?.decode(|table| {
+        if in_image && !table.is_absent("gpu") {
+            let label = "the root of an image has no `gpu-probe`";
+            table.fail("a `gpu` of a service of an image", label);
+        }
         let check = read_check(table, ports);
         let time = |key, default| {
             let period = table.parsed(key, unit::duration_ms);
@@ -81,11 +90,15 @@ fn read_check(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Check> {
     let http = read_http(table, ports);
     let tcp = read_tcp(table, ports);
     let exec = read_exec(table);
-    let mut found = [http, tcp, exec].into_iter().flatten();
+    let gpu = read_gpu(table);
+    let mut found = [http, tcp, exec, gpu].into_iter().flatten();
     match (found.next(), found.next()) {
         (Some(check), None) => Some(check),
         _ => {
-            table.fail("not one question", "needs one of `http`, `tcp`, `exec`");
+            table.fail(
+                "not one question",
+                "needs one of `http`, `tcp`, `exec`, `gpu`",
+            );
             None
         }
     }
@@ -116,6 +129,32 @@ pub(super) fn read_tcp(table: &Table<'_>, ports: &mut Vec<At<u16>>) -> Option<Ch
 fn read_exec(table: &Table<'_>) -> Option<Check> {
     let run = command(table, "exec")?;
     Some(Check::Exec { run })
+}
+
+/// `gpu` of `table`: a program of the appliance that asks the driver, and is killed past the timeout.
+fn read_gpu(table: &Table<'_>) -> Option<Check> {
+    let check = table.table("gpu")?.decode(|table| GpuCheck {
+        devices: devices(table),
+        count: table.integer("count", 1..256).map(|n| n.value),
+        memory_mib: table.parsed("memory", unit::size_mib).map(|n| n.value),
+        temperature_c: table.integer("temperature", 1..151).map(|n| n.value),
+        driver: table.parsed("driver", driver).map(|text| text.value),
+    });
+    let program = [layout::GPU_PROBE.to_owned()].into_iter();
+    let run = program.chain(check.words()).collect();
+    Some(Check::Exec { run })
+}
+
+fn devices(table: &Table<'_>) -> Vec<u32> {
+    let devices = table.integers("devices", 0..256).into_iter();
+    devices.map(|index| index.value).collect()
+}
+
+fn driver(text: &str) -> Result<String, String> {
+    match gpu_check::version(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected a version of the driver such as `550` or `550.163.01`".to_owned()),
+    }
 }
 
 /// Numeric address (loopback by default) and port; a port of this machine is added to `ports`.

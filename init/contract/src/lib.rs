@@ -19,6 +19,7 @@ pub mod fat;
 pub mod frames;
 pub mod gpt;
 pub mod gpu;
+pub mod gpu_check;
 pub mod layout;
 pub mod meta;
 pub mod oci;

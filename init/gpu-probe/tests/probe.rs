@@ -176,7 +176,44 @@ fn wrong_usage_exits_2() -> Result {
         .output()?;
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(output.stdout, b"");
-    assert_eq!(output.stderr, b"usage: gpu-probe [--library PATH]\n");
+    assert_eq!(
+        output.stderr,
+        b"usage: gpu-probe [--library PATH] [check [KEY=VALUE]...]\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_check_says_what_does_not_hold() -> Result {
+    let library = fake("check", &[])?;
+    for (gpus, words, code, said) in [
+        ("2", &["check"][..], 0, ""),
+        (
+            "2",
+            &["check", "count=2", "memory_mib=24576", "driver=550.163"],
+            0,
+            "",
+        ),
+        ("0", &["check"], 1, "expected at least 1 GPUs, found 0\n"),
+        (
+            "2",
+            &["check", "temperature_c=41"],
+            1,
+            "GPU 1: expected at most 41 °C, found 42 °C\n",
+        ),
+    ] {
+        let mut command = probe(&library);
+        let output = command.args(words).env("FAKE_NVML_GPUS", gpus).output()?;
+        assert_eq!(String::from_utf8(output.stderr)?, said);
+        assert_eq!(output.status.code(), Some(code), "{words:?}");
+        assert_eq!(output.stdout, b"");
+    }
+    let mut command = probe(&library);
+    let output = command
+        .arg("check")
+        .env("FAKE_NVML_FAIL", "init")
+        .output()?;
+    assert_eq!(output.status.code(), Some(1));
     Ok(())
 }
 
