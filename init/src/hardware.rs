@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use bedplate_contract::appliance::{Enforce, Promise, Requirement};
 
-use crate::disk::SYS_BLOCK;
+use crate::{
+    disk::SYS_BLOCK,
+    driver::{Driver, DriverError},
+};
 
 /// PCI vendor of NVIDIA, as sysfs writes it.
 const NVIDIA: &str = "0x10de";
@@ -19,7 +22,8 @@ pub struct Broken {
     pub expected: String,
     /// The measurement in words.
     pub found: String,
-    /// What follows; always [`Enforce::Warn`] for what cannot be measured.
+    /// What follows; always [`Enforce::Warn`] for what cannot be measured, but for a GPU whose driver
+    /// hangs or fails.
     pub enforce: Enforce,
 }
 
@@ -32,6 +36,17 @@ pub struct Hardware<'a> {
     pub proc: &'a Path,
     /// Kernel name of the disk that holds the state partition; `None` in a container.
     pub disk: Option<&'a str>,
+    /// Who knows the memory of GPUs.
+    pub driver: Driver<'a>,
+}
+
+/// Why there is no measurement.
+#[derive(Debug)]
+enum Unmeasured {
+    /// There is nothing to measure, or nobody who could.
+    Unknown,
+    /// A GPU is there, and its driver gives no answer.
+    Sick(String),
 }
 
 impl<'a> Hardware<'a> {
@@ -41,6 +56,7 @@ impl<'a> Hardware<'a> {
             sys: Path::new("/sys"),
             proc: Path::new("/proc"),
             disk,
+            driver: Driver::here(),
         }
     }
 
@@ -53,9 +69,10 @@ impl<'a> Hardware<'a> {
             let (expected, least) = describe(requirement.promise);
             let found = self.measure(requirement.promise);
             let (found, enforce) = match found {
-                Some(found) if found >= least => return None,
-                Some(found) => (found.to_string(), requirement.enforce),
-                None => ("what cannot be measured".to_owned(), Enforce::Warn),
+                Ok(found) if found >= least => return None,
+                Ok(found) => (found.to_string(), requirement.enforce),
+                Err(Unmeasured::Sick(words)) => (words, requirement.enforce),
+                Err(Unmeasured::Unknown) => ("what cannot be measured".to_owned(), Enforce::Warn),
             };
             Some(Broken {
                 expected,
@@ -66,16 +83,31 @@ impl<'a> Hardware<'a> {
         broken.collect()
     }
 
-    fn measure(&self, promise: Promise) -> Option<u64> {
-        match promise {
+    fn measure(&self, promise: Promise) -> Result<u64, Unmeasured> {
+        let found = match promise {
             Promise::CpuCores(_) => self.cpus(),
             Promise::MemoryMib(_) => self.memory_mib(),
             Promise::DiskGib(_) => self.disk_gib(),
             Promise::NicMbps(_) => self.nic_mbps(),
             Promise::GpuCount(_) => self.gpus(),
-            // Only the driver knows; `gpu-probe` asks it once services run.
-            Promise::GpuMemoryMib(_) => None,
+            Promise::GpuMemoryMib(_) => self.gpu_memory_mib()?,
+        };
+        found.ok_or(Unmeasured::Unknown)
+    }
+
+    /// Of the GPU with the least. Without a GPU nobody is asked.
+    fn gpu_memory_mib(&self) -> Result<Option<u64>, Unmeasured> {
+        if self.gpus().is_none_or(|count| count == 0) {
+            return Ok(None);
         }
+        let sick = |error: DriverError| Unmeasured::Sick(error.to_string());
+        let gpus = self.driver.ask().map_err(sick)?.gpus;
+        let lost = gpus.iter().find_map(|gpu| gpu.error.as_ref());
+        if let Some(error) = lost {
+            return Err(Unmeasured::Sick(format!("a GPU that is lost: {error}")));
+        }
+        // One that tells nothing leaves the least unknown.
+        Ok(gpus.iter().map(|gpu| gpu.memory_total_mib).min().flatten())
     }
 
     fn cpus(&self) -> Option<u64> {
@@ -147,6 +179,8 @@ fn read(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn put(root: &Path, path: &str, text: &str) {
@@ -192,6 +226,7 @@ mod tests {
             sys: root.path(),
             proc: root.path(),
             disk: Some("vda"),
+            driver: Driver::here(),
         };
         for (promise, holds) in [
             (Promise::CpuCores(5), true),
@@ -219,6 +254,7 @@ mod tests {
             sys: root.path(),
             proc: root.path(),
             disk: None,
+            driver: Driver::here(),
         };
         let promises = [
             Promise::DiskGib(1),
@@ -235,6 +271,63 @@ mod tests {
             text,
             "expected a disk of at least 1 GiB, found what cannot be measured"
         );
+    }
+
+    /// What is broken of `least` MiB on each GPU when the driver runs `script`.
+    fn gpu_memory(script: &str, least: u64) -> Option<(String, Enforce)> {
+        let root = machine();
+        let hardware = Hardware {
+            sys: root.path(),
+            proc: root.path(),
+            disk: None,
+            driver: Driver {
+                run: &["/bin/sh", "-c", script],
+                log: &root.path().join("answer"),
+                limit: Duration::from_secs(1),
+            },
+        };
+        let requirement = Requirement {
+            promise: Promise::GpuMemoryMib(least),
+            enforce: Enforce::Refuse,
+        };
+        let mut broken = hardware.check(&[requirement]).into_iter();
+        broken.next().map(|broken| (broken.found, broken.enforce))
+    }
+
+    #[test]
+    fn the_driver_tells_the_memory_or_why_it_cannot() {
+        let gpu = |index, rest: &str| format!(r#"{{"index":{index},{rest}}}"#);
+        let answer = |gpus: [String; 2]| format!("echo '{{\"gpus\":[{}]}}'", gpus.join(","));
+        let large = gpu(0, r#""memory_total_mib":49140"#);
+        let two = answer([large.clone(), gpu(1, r#""memory_total_mib":24576"#)]);
+        let silent = answer([large.clone(), gpu(1, r#""memory_total_mib":null"#)]);
+        let lost = answer([large, gpu(1, r#""error":"fell off the bus""#)]);
+        assert_eq!(gpu_memory(&two, 24_576), None);
+        for (script, found, enforce) in [
+            (two.as_str(), "24576", Enforce::Refuse),
+            (&silent, "what cannot be measured", Enforce::Warn),
+            (
+                &lost,
+                "a GPU that is lost: fell off the bus",
+                Enforce::Refuse,
+            ),
+            (
+                "exec cat < /dev/zero > /dev/null",
+                "a driver that hangs: `gpu-probe` was killed after 1 s",
+                Enforce::Refuse,
+            ),
+            (
+                r#"echo '{"error":"no"}'"#,
+                "a driver that fails: no",
+                Enforce::Refuse,
+            ),
+        ] {
+            assert_eq!(
+                gpu_memory(script, 24_577),
+                Some((found.to_owned(), enforce)),
+                "{script}"
+            );
+        }
     }
 
     #[test]

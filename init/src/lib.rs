@@ -14,6 +14,7 @@ pub mod control;
 pub mod course;
 pub mod decide;
 pub mod disk;
+pub mod driver;
 pub mod durable;
 pub mod esp;
 pub mod firewall;
