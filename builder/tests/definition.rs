@@ -132,6 +132,10 @@ fn templates_and_environments_are_merged() {
     assert_eq!(*live, Check::Exec { run });
     assert_eq!(service("app@two").run[2..], ["app.two", "--port", "8002"]);
     assert!(!service("app@two").essential);
+    let visible = |name: &str| service(name).environment.get("CUDA_VISIBLE_DEVICES");
+    assert_eq!(visible("migrate").map(String::as_str), Some("0,1"));
+    assert!(service("migrate").gpu && !service("web").gpu);
+    assert_eq!(visible("web"), None);
     let locked = |name: &str| service(name).limits.memlock_bytes;
     assert_eq!(locked("app@two"), Some(u64::MAX));
     assert_eq!(locked("migrate"), Some(64 << 20));

@@ -14,6 +14,7 @@ mod cron;
 mod decode;
 mod environment;
 mod firewall;
+mod gpu;
 mod graph;
 mod image;
 mod instance;

@@ -366,6 +366,8 @@ pub struct Service {
     pub config: Vec<ConfigFile>,
     /// Bytes of its own `/tmp` and `/var/tmp` each; `None`: the machine's.
     pub private_tmp_bytes: Option<u64>,
+    /// Whether it works on a GPU.
+    pub gpu: bool,
     /// What it waits for besides services.
     pub wait: Vec<Wait>,
     /// TCP ports that it listens on, each once.

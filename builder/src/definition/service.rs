@@ -14,7 +14,7 @@ use super::{
     content::Sources,
     cron,
     decode::Table,
-    environment,
+    environment, gpu,
     instance::{self, Instance},
     literal, mount, name, port,
     probe::{self, Purpose},
@@ -92,8 +92,14 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         oci,
         ..read_process(table, (known, &instance.scope))
     };
+    let mut environment = over(service.environment, instance.environment);
+    let gpu = gpu::read(table);
+    if let Some(assigned) = &gpu {
+        assigned.tell(table, &mut environment);
+    }
     let service = Service {
-        environment: over(service.environment, instance.environment),
+        environment,
+        gpu: gpu.is_some_and(|assigned| assigned.is_any()),
         ..service
     };
     check_probes(table, &service);
@@ -133,6 +139,7 @@ pub(super) fn read_process(table: &Table<'_>, (known, scope): (&Known<'_>, &Scop
         config: config::read(table, &runtime_directories, (known, scope)),
         runtime_directories,
         private_tmp_bytes: read_private_tmp(table),
+        gpu: false,
         wait: Vec::new(),
         ports: Vec::new(),
         requires: Vec::new(),

@@ -75,6 +75,7 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
         runtime_directories: service.runtime_directories,
         config: service.config,
         private_tmp_bytes: service.private_tmp_bytes,
+        gpu: service.gpu,
         wait: service.wait,
         requires: service.requires,
         after: service.after,

@@ -52,6 +52,9 @@ pub struct Service {
     /// the machine's.
     #[serde(default)]
     pub private_tmp_bytes: Option<u64>,
+    /// Whether it works on a GPU: `root`, where it has one, shows the device nodes of the machine's.
+    #[serde(default)]
+    pub gpu: bool,
     /// What must hold before each start, asked in this order once nothing else holds it back.
     #[serde(default)]
     pub wait: Vec<Wait>,

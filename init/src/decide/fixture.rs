@@ -27,6 +27,7 @@ pub(crate) fn service(name: &str) -> Service {
         runtime_directories: Vec::new(),
         config: Vec::new(),
         private_tmp_bytes: None,
+        gpu: false,
         wait: Vec::new(),
         requires: Vec::new(),
         after: Vec::new(),

@@ -4,7 +4,7 @@
 //! The image is read-only, for services share it; `/run` and `/tmp` are memory that is the service's
 //! alone and goes with it. Mount points are there: the builder made them.
 
-use std::path::Path;
+use std::{fs, os::unix::fs::FileTypeExt, path::Path};
 
 use bedplate_contract::{layout, service::Service};
 use bedplate_sys::sandbox::{Isolation, MountFlags, Sandbox, SandboxError};
@@ -39,7 +39,14 @@ fn build(root: &str, service: &Service) -> Result<Sandbox, SandboxError> {
     sandbox = sandbox.bind(Path::new("/proc"), "/proc")?;
     sandbox = sandbox.bind(Path::new("/sys"), "/sys")?;
     sandbox = sandbox.restrict("/sys", READ_ONLY | MountFlags::NOEXEC)?;
-    sandbox = devices(sandbox)?.tmpfs("/run")?;
+    sandbox = devices(sandbox)?;
+    if service.gpu {
+        for name in gpu_nodes(Path::new("/dev")) {
+            let path = format!("/dev/{name}");
+            sandbox = sandbox.file(&path)?.bind(Path::new(&path), &path)?;
+        }
+    }
+    sandbox = sandbox.tmpfs("/run")?;
     sandbox = sandbox.scratch("/tmp", service.private_tmp_bytes)?;
     for path in FILES
         .map(Path::new)
@@ -71,6 +78,22 @@ fn devices(sandbox: Sandbox) -> Result<Sandbox, SandboxError> {
         sandbox = sandbox.link(Path::new(destination), at)?;
     }
     sandbox.directory("/dev/shm")?.scratch("/dev/shm", None)
+}
+
+/// The device nodes of NVIDIA's driver, sorted; none without it.
+fn gpu_nodes(dev: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dev).into_iter().flatten().flatten();
+    let is_device = |entry: &fs::DirEntry| {
+        let kind = entry.file_type();
+        kind.is_ok_and(|kind| kind.is_char_device())
+    };
+    let names = entries.filter(is_device);
+    let mut names: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("nvidia"))
+        .collect();
+    names.sort();
+    names
 }
 
 /// Runtime directories and secrets, which the service has below `/run` wherever it runs.
@@ -114,4 +137,30 @@ fn show(
     flags: MountFlags,
 ) -> Result<Sandbox, SandboxError> {
     sandbox.bind(source, target)?.restrict(target, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use bedplate_sys::file;
+
+    use super::*;
+
+    #[test]
+    fn device_nodes_of_gpus_are_found_and_nothing_else() {
+        let dev = tempfile::tempdir().unwrap();
+        for name in ["nvidiactl", "nvidia0", "null"] {
+            let path = dev.path().join(name);
+            match file::make_character_device(&path, (1, 3), 0o666) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return eprintln!("skipped: needs root for devices");
+                }
+                made => made.unwrap(),
+            }
+        }
+        fs::create_dir(dev.path().join("nvidia-caps")).unwrap();
+        assert_eq!(gpu_nodes(dev.path()), ["nvidia0", "nvidiactl"]);
+        assert_eq!(gpu_nodes(Path::new("/no/such/directory")), [""; 0]);
+    }
 }

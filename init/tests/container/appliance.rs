@@ -59,6 +59,7 @@ pub fn service(name: &str, run: &[&str]) -> Service {
         runtime_directories: Vec::new(),
         config: Vec::new(),
         private_tmp_bytes: None,
+        gpu: false,
         wait: Vec::new(),
         requires: Vec::new(),
         after: Vec::new(),
