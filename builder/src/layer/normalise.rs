@@ -1,6 +1,6 @@
 //! What packages, scripts and time left behind in a layer, made the same on every host.
 //!
-//! Removes caches, logs, backups, identities and keys that belong to one machine; sets times past
+//! Removes caches, logs, backups, examples, identities and keys that belong to one machine; sets times past
 //! [`EPOCH`] back to it; drops the attributes that overlayfs keeps for itself. Rules are a table.
 
 use std::{
@@ -118,7 +118,7 @@ fn visit(root: &Path, inner: &Path) -> Result<(), LayerError> {
 fn fate(path: &Path, on_disk: &Path, kind: fs::FileType) -> Fate {
     let in_any = |directories: &[&str]| directories.iter().any(|at| below(path, at));
     let is_any = |files: &[&str]| files.iter().any(|file| path == Path::new(file));
-    let leftover = kind.is_socket() || kind.is_fifo() || in_any(EMPTIED);
+    let leftover = kind.is_socket() || kind.is_fifo() || in_any(EMPTIED) || is_examples(path);
     let file = !kind.is_dir()
         && (in_any(LOGS)
             || is_any(FILES)
@@ -141,6 +141,15 @@ fn is_backup(path: &Path) -> bool {
     BACKUPS.iter().any(|(directory, endings)| {
         below(path, directory) && endings.iter().any(|end| name.ends_with(end.as_bytes()))
     })
+}
+
+/// Examples of a package: nobody reads them on an appliance, and some have private keys among them.
+fn is_examples(path: &Path) -> bool {
+    let mut names = path.iter();
+    let doc = ["usr", "share", "doc"];
+    doc.iter()
+        .all(|name| names.next() == Some(OsStr::new(name)))
+        && names.nth(1) == Some(OsStr::new("examples"))
 }
 
 fn is_host_key(path: &Path) -> bool {
@@ -269,14 +278,17 @@ mod tests {
             "etc/ssh/ssh_host_rsa_key",
             "etc/ssl/private/ssl-cert-snakeoil.key",
             "tmp/a/b",
+            "usr/share/doc/app/examples/tls/server.key",
             "var/cache/debconf/config.dat-old",
             "var/log/app/today.log",
         ];
         let kept = [
             "etc/hostname",
             "etc/ssh/ssh_config",
-            "var/lib/dpkg/status",
+            "usr/share/doc/app/copyright",
+            "usr/share/examples/x",
             "usr/x-old",
+            "var/lib/dpkg/status",
         ];
         for path in gone.iter().chain(&kept) {
             write(root.path(), path);

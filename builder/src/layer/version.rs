@@ -4,13 +4,13 @@
 //! all layers share (`unpack`, `tree`, `normalise`) raises [`BASE`] and [`KERNEL`].
 
 /// Of `base`.
-pub const BASE: u32 = 1;
+pub const BASE: u32 = 2;
 /// Of `packages`.
 pub const PACKAGES: u32 = 1;
 /// Of `kernel`.
-pub const KERNEL: u32 = 1;
+pub const KERNEL: u32 = 2;
 /// Of the root that commands run in.
-pub const BUILD_ROOT: u32 = 1;
+pub const BUILD_ROOT: u32 = 2;
 /// Of what commands leave.
 pub const BUILD: u32 = 1;
 /// Of an image of a registry.
