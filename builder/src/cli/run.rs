@@ -97,7 +97,8 @@ struct MachineArguments {
     #[arg(long, value_name = "HOST:GUEST")]
     port: Vec<Forward>,
     /// Put the machine on one wire with another that is run with the same directory, which is made;
-    /// both have a fixed address. Either may start first, end and start again.
+    /// both have a fixed address. Either may start first, end and start again. Besides each other
+    /// and forwarded ports they have no network.
     #[arg(long, value_name = "DIRECTORY")]
     link: Option<PathBuf>,
     /// `tcg`, `kvm`, or `auto`: KVM once it has booted a guest.

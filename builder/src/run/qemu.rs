@@ -180,9 +180,23 @@ fn user(id: &str, machine: &Machine) -> String {
         .forwards
         .iter()
         .map(|f| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", f.host, f.guest));
-    std::iter::once(format!("user,id={id}{}", addresses(machine)))
-        .chain(forwards)
-        .collect()
+    std::iter::once(format!(
+        "user,id={id}{}{}",
+        addresses(machine),
+        restrict(machine)
+    ))
+    .chain(forwards)
+    .collect()
+}
+
+/// The user network takes every address of its network that is not its own for this host, and resets
+/// what the other machine is asked; restricted, it is silent but for forwarded ports (qemu(1), "-netdev
+/// user").
+fn restrict(machine: &Machine) -> &'static str {
+    match machine.link {
+        Some(_) => ",restrict=on",
+        None => "",
+    }
 }
 
 /// Without DHCP the first address that it would hand out is where forwarded ports go.
@@ -284,7 +298,7 @@ mod tests {
         let line = arguments(&machine).join(" ");
         for part in [
             "user,id=user,ipv6=off,net=192.0.2.0/24,host=192.0.2.252,dhcpstart=192.0.2.7,dns=192.0.2.251,\
-             hostfwd=tcp:127.0.0.1:8080-:80",
+             restrict=on,hostfwd=tcp:127.0.0.1:8080-:80",
             "dgram,id=wire,local.type=unix,local.path=/l/b,remote.type=unix,remote.path=/l/a",
             "hubport,id=hub-wire,hubid=0,netdev=wire",
             "-netdev hubport,id=net,hubid=0 ",
