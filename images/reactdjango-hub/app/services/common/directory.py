@@ -94,12 +94,17 @@ class Directory:
         except (KazooException, KazooTimeoutError) as error:
             _log.warning("ZooKeeper: %s; using what was known of %s", type(error).__name__, service)
             return self._known.get(service, [])
-        self._known[service] = found
+        if found:
+            self._known[service] = found
         return found
 
     def find(self, service: str) -> Place:
-        """Any running instance of a service; raises `NobodyThere`."""
-        places = self.places(service)
+        """Any running instance of a service; raises `NobodyThere`.
+
+        When all are gone from the list, their sessions have ended sooner than they: the last known
+        ones are asked, and do not answer if they are dead.
+        """
+        places = self.places(service) or self._known.get(service, [])
         if not places:
             raise NobodyThere(f"no `{service}` is running")
         return random.choice(places)
