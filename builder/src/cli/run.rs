@@ -16,7 +16,7 @@ use crate::{
     run::{
         self, DiskChoice, Outcome, RunRequest, Show, Until,
         accelerator::Choice,
-        link::{self, Side},
+        link,
         ports::{self, Forward},
         secret::{self, Given},
     },
@@ -97,8 +97,7 @@ struct MachineArguments {
     #[arg(long, value_name = "HOST:GUEST")]
     port: Vec<Forward>,
     /// Put the machine on one wire with another that is run with the same directory, which is made;
-    /// both have a fixed address. Either may start first, end and start again. Besides each other
-    /// and forwarded ports they have no network.
+    /// both have a fixed address. Either may start first, end and start again.
     #[arg(long, value_name = "DIRECTORY")]
     link: Option<PathBuf>,
     /// `tcg`, `kvm`, or `auto`: KVM once it has booted a guest.
@@ -120,8 +119,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         bail!("expected one profile, found `all`")
     };
     // Before anything is built: an address that cannot be linked is the definition's fault.
-    let side = arguments.machine.link.as_ref().map(|_| Side::A);
-    link::user_network(&definition.network.mode, side)?;
+    let is_linked = arguments.machine.link.is_some();
+    let network = link::user_network(&definition.network.mode, is_linked)?;
     secret::check(&arguments.machine.secret, definition)?;
     let sources = arguments.source.sources_for(&arguments.image)?;
     let lock = arguments
@@ -130,8 +129,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let artifact = artifact(arguments, definition, &lock, &sources)?;
     resolve::fetch(&lock, &[tools::RUN.name], &sources)?;
     let tools = Tools::assemble(&lock, tools::RUN.name, &sources.store)?;
-    // On a link this host has another address of the same network.
-    let network = link::user_network(&definition.network.mode, None)?;
     let asked = &arguments.machine.port;
     let forwards = ports::forwards(asked, definition, network.host());
     for forward in &forwards {

@@ -1,8 +1,9 @@
 //! The network of a machine: QEMU's own, and one that two machines of this host share.
 //!
-//! A linked machine has its one network card on a hub with two more ports: QEMU's user network, for
-//! forwarded ports, and the other machine, by datagrams between two Unix sockets. So neither takes
-//! privileges, and either machine may come late, leave and come back. Source: qemu(1), "-netdev".
+//! A linked machine has its one network card on a switch with two more ports: QEMU's user network, for
+//! this host and forwarded ports, and the other machine, by datagrams between two Unix sockets. So
+//! neither takes privileges, and either machine may come late, leave and come back. Source: qemu(1),
+//! "-netdev".
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,9 +14,10 @@ use std::{
 
 use bedplate_contract::appliance::NetworkMode;
 
-/// What the user network needs in a network beside the machine: itself, a name server, and the same
-/// again for the machine on the other end.
-const OWN_ADDRESSES: u32 = 4;
+use super::switch::{self, Cable, Cables};
+
+/// What the user network needs in a network beside the machine: itself, and a name server.
+const OWN_ADDRESSES: u32 = 2;
 /// Longest path of a Unix socket, with its end (unix(7)).
 const LONGEST_PATH: usize = 107;
 
@@ -62,8 +64,7 @@ impl LinkError {
 /// One of the two ends of a link; held while the value lives.
 #[derive(Debug)]
 pub struct End {
-    own: PathBuf,
-    other: PathBuf,
+    wire: Cable,
     side: Side,
     _held: File,
 }
@@ -77,13 +78,13 @@ pub enum Side {
     B,
 }
 
-/// The sockets of a linked machine.
+/// The cables of a linked machine, from QEMU's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// Socket of this machine.
-    pub own: PathBuf,
-    /// Socket of the other one.
-    pub other: PathBuf,
+    /// Of its network card.
+    pub card: Cable,
+    /// Of its user network.
+    pub user: Cable,
     /// Which end this machine has.
     pub side: Side,
 }
@@ -109,21 +110,34 @@ impl End {
         if own.as_os_str().len() > LONGEST_PATH {
             return Err(LinkError::Long(own));
         }
+        let other = directory.join(side.other().name());
         Ok(Self {
-            own,
-            other: directory.join(side.other().name()),
+            wire: Cable { own, other },
             side,
             _held: held,
         })
     }
 
-    /// What QEMU is told of it.
-    pub fn link(&self) -> Link {
-        Link {
-            own: self.own.clone(),
-            other: self.other.clone(),
+    /// Starts the switch of the machine, with the other sockets in `scratch`; what QEMU is told of it.
+    ///
+    /// # Errors
+    /// A socket cannot be made.
+    pub fn connect(&self, scratch: &Path) -> Result<Link, LinkError> {
+        let cable = |name: &str| Cable {
+            own: scratch.join(name),
+            other: scratch.join(format!("{name}-of-qemu")),
+        };
+        let cables = Cables {
+            card: cable("card"),
+            user: cable("user"),
+            wire: self.wire.clone(),
+        };
+        switch::start(&cables).map_err(failed(&self.wire.own))?;
+        Ok(Link {
+            card: cables.card.turned(),
+            user: cables.user.turned(),
             side: self.side,
-        }
+        })
     }
 }
 
@@ -197,18 +211,18 @@ impl UserNetwork {
     }
 }
 
-/// The user network that suits a definition's `[network]`, on an end of a link or without one.
+/// The user network that suits a definition's `[network]`, on a link or without one.
 ///
 /// # Errors
 /// A linked machine without a fixed address; a network too small for QEMU's own addresses.
-pub fn user_network(mode: &NetworkMode, side: Option<Side>) -> Result<UserNetwork, LinkError> {
+pub fn user_network(mode: &NetworkMode, is_linked: bool) -> Result<UserNetwork, LinkError> {
     let NetworkMode::Static {
         address, gateway, ..
     } = mode
     else {
-        return match side {
-            None => Ok(UserNetwork::Dhcp),
-            Some(_) => Err(LinkError::NotStatic),
+        return match is_linked {
+            false => Ok(UserNetwork::Dhcp),
+            true => Err(LinkError::NotStatic),
         };
     };
     let no_room = || LinkError::NoRoom(address.clone());
@@ -219,21 +233,15 @@ pub fn user_network(mode: &NetworkMode, side: Option<Side>) -> Result<UserNetwor
     if mask < 7 || free.contains(&u32::from(machine)) {
         return Err(no_room());
     }
-    // Alone, QEMU plays the definition's gateway. On a link each machine has a QEMU of its own, and
-    // two hosts with one address would answer each other's connections.
-    let gateway = gateway.as_ref().filter(|_| side.is_none());
-    let gateway = gateway.and_then(|text| text.parse().ok());
+    let gateway = gateway.as_ref().and_then(|text| text.parse().ok());
     let from_end = |n: u32| Ipv4Addr::from(last.saturating_sub(n));
-    let (host, nameserver) = match side {
-        None | Some(Side::A) => (from_end(1), from_end(2)),
-        Some(Side::B) => (from_end(3), from_end(4)),
-    };
     Ok(UserNetwork::Fixed {
         network: Ipv4Addr::from(u32::from(machine) & !mask),
         prefix,
         machine,
-        host: gateway.unwrap_or(host),
-        nameserver,
+        // QEMU plays the definition's gateway.
+        host: gateway.unwrap_or(from_end(1)),
+        nameserver: from_end(2),
     })
 }
 
@@ -254,8 +262,8 @@ mod tests {
         }
     }
 
-    fn host_of(mode: &NetworkMode, side: Option<Side>) -> Option<String> {
-        match user_network(mode, side).ok()? {
+    fn host_of(mode: &NetworkMode, is_linked: bool) -> Option<String> {
+        match user_network(mode, is_linked).ok()? {
             UserNetwork::Dhcp => Some("dhcp".to_owned()),
             UserNetwork::Fixed {
                 network,
@@ -272,37 +280,37 @@ mod tests {
     #[test]
     fn the_user_network_suits_the_address() {
         let with_gateway = fixed("192.0.2.7/24", Some("192.0.2.1"));
-        for (mode, side, expected) in [
-            (NetworkMode::Dhcp, None, Some("dhcp")),
-            (NetworkMode::None, None, Some("dhcp")),
-            (NetworkMode::Dhcp, Some(Side::A), None),
+        for (mode, is_linked, expected) in [
+            (NetworkMode::Dhcp, false, Some("dhcp")),
+            (NetworkMode::None, false, Some("dhcp")),
+            (NetworkMode::Dhcp, true, None),
             (
                 with_gateway.clone(),
-                None,
+                false,
                 Some("192.0.2.7 in 192.0.2.0/24 by 192.0.2.1 192.0.2.253"),
             ),
             (
                 with_gateway,
-                Some(Side::A),
-                Some("192.0.2.7 in 192.0.2.0/24 by 192.0.2.254 192.0.2.253"),
+                true,
+                Some("192.0.2.7 in 192.0.2.0/24 by 192.0.2.1 192.0.2.253"),
             ),
             (
                 fixed("192.0.2.8/24", None),
-                Some(Side::B),
-                Some("192.0.2.8 in 192.0.2.0/24 by 192.0.2.252 192.0.2.251"),
+                true,
+                Some("192.0.2.8 in 192.0.2.0/24 by 192.0.2.254 192.0.2.253"),
             ),
             (
                 fixed("10.1.2.3/8", None),
-                None,
+                false,
                 Some("10.1.2.3 in 10.0.0.0/8 by 10.255.255.254 10.255.255.253"),
             ),
-            (fixed("192.0.2.7/30", None), None, None),
-            (fixed("192.0.2.253/24", None), None, None),
+            (fixed("192.0.2.7/30", None), false, None),
+            (fixed("192.0.2.253/24", None), false, None),
         ] {
             assert_eq!(
-                host_of(&mode, side).as_deref(),
+                host_of(&mode, is_linked).as_deref(),
                 expected,
-                "{mode:?} {side:?}"
+                "{mode:?} {is_linked}"
             );
         }
     }
@@ -314,10 +322,7 @@ mod tests {
         let first = End::join(&path).unwrap();
         let second = End::join(&path).unwrap();
         assert_eq!((first.side, second.side), (Side::A, Side::B));
-        assert_eq!(
-            (&first.own, &first.other),
-            (&second.link().other, &second.link().own)
-        );
+        assert_eq!(first.wire, second.wire.turned());
         assert!(matches!(End::join(&path), Err(LinkError::Full(_))));
         drop(first);
         assert_eq!(End::join(&path).unwrap().side, Side::A);

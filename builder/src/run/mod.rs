@@ -14,6 +14,7 @@ mod request;
 pub mod secret;
 pub mod session;
 pub mod story;
+pub mod switch;
 pub mod transcript;
 pub mod verdict;
 

@@ -7,6 +7,7 @@ use bedplate_contract::layout::CONTROL_PORT;
 use super::{
     link::{Link, UserNetwork},
     ports::Forward,
+    switch::Cable,
 };
 
 /// The machine that is started.
@@ -32,7 +33,7 @@ pub struct Machine {
     pub forwards: Vec<Forward>,
     /// The network that they go through.
     pub network: UserNetwork,
-    /// The wire to another machine.
+    /// The switch of a linked machine.
     pub link: Option<Link>,
     /// How instructions are run.
     pub accelerator: Accelerator,
@@ -158,21 +159,24 @@ fn file(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-/// What the card `net` is on: the user network, or a hub with it and the wire.
+/// What the card `net` is on: the user network, or the switch, which the user network is on too. The
+/// hub joins two networks of QEMU as a cable does.
 fn netdevs(machine: &Machine) -> Vec<String> {
     let Some(link) = &machine.link else {
         return vec![user("net", machine)];
     };
-    let (own, other) = (file(&link.own), file(&link.other));
     vec![
+        dgram("net", &link.card),
         user("user", machine),
-        format!(
-            "dgram,id=wire,local.type=unix,local.path={own},remote.type=unix,remote.path={other}"
-        ),
+        dgram("switch", &link.user),
         "hubport,id=hub-user,hubid=0,netdev=user".to_owned(),
-        "hubport,id=hub-wire,hubid=0,netdev=wire".to_owned(),
-        "hubport,id=net,hubid=0".to_owned(),
+        "hubport,id=hub-switch,hubid=0,netdev=switch".to_owned(),
     ]
+}
+
+fn dgram(id: &str, cable: &Cable) -> String {
+    let (own, other) = (file(&cable.own), file(&cable.other));
+    format!("dgram,id={id},local.type=unix,local.path={own},remote.type=unix,remote.path={other}")
 }
 
 fn user(id: &str, machine: &Machine) -> String {
@@ -180,23 +184,9 @@ fn user(id: &str, machine: &Machine) -> String {
         .forwards
         .iter()
         .map(|f| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", f.host, f.guest));
-    std::iter::once(format!(
-        "user,id={id}{}{}",
-        addresses(machine),
-        restrict(machine)
-    ))
-    .chain(forwards)
-    .collect()
-}
-
-/// The user network takes every address of its network that is not its own for this host, and resets
-/// what the other machine is asked; restricted, it is silent but for forwarded ports (qemu(1), "-netdev
-/// user").
-fn restrict(machine: &Machine) -> &'static str {
-    match machine.link {
-        Some(_) => ",restrict=on",
-        None => "",
-    }
+    std::iter::once(format!("user,id={id}{}", addresses(machine)))
+        .chain(forwards)
+        .collect()
 }
 
 /// Without DHCP the first address that it would hand out is where forwarded ports go.
@@ -278,8 +268,15 @@ mod tests {
         }
     }
 
+    fn cable(name: &str) -> Cable {
+        Cable {
+            own: format!("/s/{name}-of-qemu").into(),
+            other: format!("/s/{name}").into(),
+        }
+    }
+
     #[test]
-    fn a_linked_machine_is_on_a_hub() {
+    fn a_linked_machine_is_on_a_switch() {
         let machine = Machine {
             network: UserNetwork::Fixed {
                 network: [192, 0, 2, 0].into(),
@@ -289,8 +286,8 @@ mod tests {
                 nameserver: [192, 0, 2, 251].into(),
             },
             link: Some(Link {
-                own: "/l/b".into(),
-                other: "/l/a".into(),
+                card: cable("card"),
+                user: cable("user"),
                 side: Side::B,
             }),
             ..machine()
@@ -298,10 +295,10 @@ mod tests {
         let line = arguments(&machine).join(" ");
         for part in [
             "user,id=user,ipv6=off,net=192.0.2.0/24,host=192.0.2.252,dhcpstart=192.0.2.7,dns=192.0.2.251,\
-             restrict=on,hostfwd=tcp:127.0.0.1:8080-:80",
-            "dgram,id=wire,local.type=unix,local.path=/l/b,remote.type=unix,remote.path=/l/a",
-            "hubport,id=hub-wire,hubid=0,netdev=wire",
-            "-netdev hubport,id=net,hubid=0 ",
+             hostfwd=tcp:127.0.0.1:8080-:80",
+            "dgram,id=net,local.type=unix,local.path=/s/card-of-qemu,remote.type=unix,remote.path=/s/card ",
+            "dgram,id=switch,local.type=unix,local.path=/s/user-of-qemu,remote.type=unix,remote.path=/s/user ",
+            "hubport,id=hub-switch,hubid=0,netdev=switch",
             "virtio-net-pci,netdev=net,romfile=,mac=52:54:00:12:34:57",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");

@@ -51,7 +51,8 @@ pub fn run(request: &RunRequest, tools: &Tools) -> Result<Outcome, RunError> {
     let end = request.link.as_deref().map(End::join).transpose()?;
     let log = request.serial_log.as_deref();
     let mut transcript = Transcript::open(request.show, log).map_err(RunError::Follow)?;
-    let link = end.as_ref().map(End::link);
+    let link = end.as_ref().map(|end| end.connect(files.scratch()));
+    let link = link.transpose()?;
     let mut session = begin(request, (&files, link), tools, &mut transcript)?;
     match session.follow(request, &files.control, &mut transcript) {
         outcome @ (Outcome::Ended | Outcome::NoVerdict) => session.ended(outcome),
@@ -80,7 +81,7 @@ fn begin(
 ) -> Result<Session, RunError> {
     let first = request.accelerator.first(&request.memory);
     let attached = attached(request, files)?;
-    let network = link::user_network(&request.network, link.as_ref().map(|link| link.side))?;
+    let network = link::user_network(&request.network, link.is_some())?;
     let machine = Machine {
         network,
         link,
