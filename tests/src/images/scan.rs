@@ -152,7 +152,7 @@ mod tests {
             ("opt/app/main.py", key("RSA "), "a private key"),
             (
                 "etc/shadow",
-                "root:$y$j9T$x:1:0:::::".into(),
+                "root:$y$j9T$salt$hash:1:0:::::".into(),
                 "a password of account `root`",
             ),
             (
