@@ -265,7 +265,8 @@ impl Machine {
             "{method} {path} HTTP/1.0\r\n{head}Content-Length: {length}\r\n\r\n{body}"
         )?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
+        let read = stream.read_to_string(&mut answer);
+        read.with_context(|| format!("reading the answer to {method} {path}"))?;
         let (head, body) = answer.split_once("\r\n\r\n").context("an HTTP answer")?;
         let code = head.split(' ').nth(1).context("a status line")?.parse()?;
         Ok((code, body.to_owned()))

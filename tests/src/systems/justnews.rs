@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Figures, Stage};
 
 const BUS: &str = "justnews@mcp_bus";
+const ANALYST: &str = "justnews@analyst";
 const BACKUP: &str = "justnews";
 
 const LATER: &str =
@@ -25,7 +26,7 @@ pub(super) fn play(profile: &str) -> Result<Figures> {
     let path = format!("/articles/{}", posted["id"]);
 
     restores_a_backup(&stage, &path, &posted)?;
-    stage.comes_back("justnews@analyst")?;
+    stage.comes_back(ANALYST)?;
     loses_its_database(&stage)?;
     reads(&stage, &path, &posted)?;
 
@@ -46,7 +47,10 @@ fn restores_a_backup(stage: &Stage, path: &str, posted: &Value) -> Result<()> {
     stage.backup(BACKUP, BackupStep::Verify)?;
     let later = stage.ask("POST", "/articles", LATER)?;
     stage.backup(BACKUP, BackupStep::Restore)?;
-    stage.until(BUS, |service| service.state == "ready")?;
+    // The agents were stopped meanwhile, and the front door with them.
+    for name in [BUS, ANALYST, "nginx"] {
+        stage.until(name, |service| service.state == "ready")?;
+    }
     reads(stage, path, posted)?;
     let path = format!("/articles/{}", later["id"]);
     let (code, answer) = stage.machine.http("GET", &path, "")?;
