@@ -11,6 +11,8 @@ from .. import wire
 
 _CHECK_SECONDS = 10
 _ANSWER_SECONDS = 5
+# Whoever hands a task over hears of a lost pc2 before they give up themselves.
+_SPARE_SECONDS = 5
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +47,9 @@ class Gateway:
             raise ConnectionError(f"pc2 is {self._state}")
 
     def forward(self, task: dict[str, Any]) -> dict[str, Any]:
-        """What pc2 makes of a task; raises `WebError`."""
+        """What pc2 makes of a task; raises `WebError`, at once while pc2 is known to be away."""
+        if self._state == "unreachable":
+            raise WebError(503, "pc2 is unreachable")
         try:
             text = self._ask(json.dumps(task), self._task_seconds)
         except wire.WireError as error:
@@ -68,7 +72,7 @@ def routes(agent) -> list[Route]:
     """`POST /forward`, `GET /peer`."""
     address = f"tcp://{agent.settings.pc2_host}:{wire.PORT}"
     requester = wire.Requester(address, agent.curve, wire.BRIDGE)
-    seconds = agent.config["call_timeout_seconds"]
+    seconds = agent.config["call_timeout_seconds"] - _SPARE_SECONDS
     gateway = Gateway(requester, agent.errors, agent.program.metrics, seconds)
     # Looked at more often than the rest: tasks depend on it.
     agent.program.checks["pc2"] = gateway.check
