@@ -5,13 +5,7 @@
 //! is shown only what is meant for it. The ports are Unix datagram sockets, a frame a datagram.
 //! Source: qemu(1), "-netdev dgram"; libslirp, `special_ethaddr`.
 
-use std::{
-    fs, io,
-    os::unix::net::UnixDatagram,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-};
+use std::{fs, io, os::unix::net::UnixDatagram, path::PathBuf, sync::Arc, thread};
 
 /// Bytes of the longest datagram that QEMU sends (net/dgram.c, `NET_BUFSIZE`).
 const FRAME: usize = 4096 + 65536;
@@ -94,13 +88,9 @@ fn pass(from: Port, incoming: &UnixDatagram, outgoing: &UnixDatagram, cables: &C
         let frame = &frame[..length];
         for port in targets(from, frame) {
             // The far end may be gone, or not there yet.
-            let _ = outgoing.send_to(frame, far_end(cables, *port));
+            let _ = outgoing.send_to(frame, &cables.of(*port).other);
         }
     }
-}
-
-fn far_end(cables: &Cables, port: Port) -> &Path {
-    &cables.of(port).other
 }
 
 /// Where a frame goes that came in at `from`: its first six bytes say to whom (IEEE 802.3, 3.2).
@@ -116,7 +106,7 @@ fn targets(from: Port, frame: &[u8]) -> &'static [Port] {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{path::Path, time::Duration};
 
     use super::*;
 
