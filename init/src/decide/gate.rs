@@ -104,15 +104,17 @@ impl State {
 
     fn overdue(&self) -> Failure {
         let essential = self.units.iter().filter(|unit| unit.spec.essential);
-        let late = essential.filter(|unit| !unit.is_good());
-        let services: Vec<_> = late.map(|unit| unit.spec.name.clone()).collect();
+        let late: Vec<&Unit> = essential.filter(|unit| !unit.is_good()).collect();
+        let services: Vec<_> = late.iter().map(|unit| unit.spec.name.clone()).collect();
         let seconds = self.appliance.gate.deadline_ms as f64 / 1000.0;
         let what = match services.as_slice() {
             [] => "the services did not stay ready long enough".to_owned(),
             names => format!("not ready: {}", names.join(", ")),
         };
+        let why = late.iter().find_map(|unit| own_reason(unit));
+        let why = why.map(|why| format!("; {why}")).unwrap_or_default();
         Failure {
-            reason: format!("{what} within {seconds} s"),
+            reason: format!("{what} within {seconds} s{why}"),
             services,
         }
     }
@@ -267,4 +269,11 @@ impl State {
             quarantine: failed && self.facts.entry == Entry::Trial,
         }
     }
+}
+
+/// Why a service is not ready, unless it only waits for another.
+fn own_reason(unit: &Unit) -> Option<String> {
+    let because = unit.because.as_ref()?;
+    let name = &unit.spec.name;
+    (unit.phase != Phase::Waiting).then(|| format!("{name}: {because}"))
 }

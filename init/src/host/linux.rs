@@ -25,7 +25,7 @@ use crate::{
     decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Verdict},
     ground::Ground,
     log::Capture,
-    probe::{self, Asker, Checks, Method, Purpose},
+    probe::{self, Asker, Checks, Method, Program, Purpose},
     stage1::chain,
     upgrade::Upgrade,
 };
@@ -175,15 +175,24 @@ impl Linux {
                 let request = probe::http_request("GET", address, path);
                 Ok(Method::Http(address, request))
             }
-            Check::Exec { run } => {
-                let place = Place {
-                    cgroup: self.cgroup(service),
-                    view: view(service, self.pid(id))?,
-                    output: None,
-                };
-                launch(service, run, place).map(Method::Exec)
-            }
+            Check::Exec { run } => self.program((id, service), run).map(Method::Exec),
         }
+    }
+
+    fn program(
+        &self,
+        (id, service): (ServiceId, &Service),
+        run: &[String],
+    ) -> Result<Program, String> {
+        let opened = probe::Output::open();
+        let (output, writer) = opened.map_err(|error| format!("make a pipe: {error}"))?;
+        let place = Place {
+            cgroup: self.cgroup(service),
+            view: view(service, self.pid(id))?,
+            output: Some(writer),
+        };
+        let pid = launch(service, run, place)?;
+        Ok(Program { pid, output })
     }
 
     fn begin(&mut self, asker: Asker, method: Result<Method, String>, ms: u64) -> Option<Event> {

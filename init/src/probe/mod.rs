@@ -5,6 +5,7 @@
 //! the core's ([`crate::decide`]).
 
 mod connect;
+mod exec;
 mod http;
 
 use std::{
@@ -14,13 +15,11 @@ use std::{
     path::Path,
 };
 
-use bedplate_sys::{
-    poll::Interest,
-    process::{self, Ended as ProcessEnd},
-};
+use bedplate_sys::{poll::Interest, process::Ended as ProcessEnd};
 
 use crate::decide::{ProbeKind, ServiceId};
 use connect::Connecting;
+pub use exec::{Output, Program};
 use http::Exchange;
 
 /// Why a check is made.
@@ -61,8 +60,8 @@ pub enum Method {
     Tcp(SocketAddr),
     /// Connects, sends this request and reads the status line.
     Http(SocketAddr, Vec<u8>),
-    /// A process that was made for it; exit 0 is good.
-    Exec(u32),
+    /// A program that was made for it.
+    Exec(Program),
 }
 
 /// All checks in flight.
@@ -82,7 +81,7 @@ struct Check {
 enum Machine {
     Tcp(Connecting),
     Http(Exchange),
-    Exec(u32),
+    Exec(Program),
 }
 
 impl Checks {
@@ -91,7 +90,7 @@ impl Checks {
         let machine = match method {
             Method::Tcp(address) => Connecting::begin(address).map(Machine::Tcp),
             Method::Http(address, request) => Exchange::begin(address, request).map(Machine::Http),
-            Method::Exec(pid) => Ok(Machine::Exec(pid)),
+            Method::Exec(program) => Ok(Machine::Exec(program)),
         };
         match machine {
             Err(error) => Some(Ended {
@@ -116,7 +115,7 @@ impl Checks {
             let (fd, interest) = match &check.machine {
                 Machine::Tcp(connecting) => connecting.watch(),
                 Machine::Http(exchange) => exchange.watch(),
-                Machine::Exec(_) => return None,
+                Machine::Exec(program) => (program.watch()?, Interest::Read),
             };
             Some((at, fd, interest))
         })
@@ -151,14 +150,12 @@ impl Checks {
 
     /// Takes the end of a process; `None` when no check made it.
     pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Ended> {
-        let made = |check: &Check| matches!(check.machine, Machine::Exec(own) if own == pid);
-        let at = self.running.iter().position(made)?;
+        let mut checks = self.running.iter_mut().enumerate();
+        let (at, outcome) = checks.find_map(|(at, check)| match &mut check.machine {
+            Machine::Exec(program) if program.pid == pid => Some((at, program.judge(end))),
+            _ => None,
+        })?;
         let asker = self.running.swap_remove(at).asker;
-        let outcome = match end {
-            ProcessEnd::Status(0) => Ok(()),
-            ProcessEnd::Status(status) => Err(format!("exit status {status}")),
-            ProcessEnd::Signal(signal) => Err(format!("signal {signal}")),
-        };
         Some(Ended { asker, outcome })
     }
 
@@ -182,7 +179,10 @@ impl Check {
         let step = match &mut self.machine {
             Machine::Tcp(connecting) => connecting.advance().map(|done| done.then_some(())),
             Machine::Http(exchange) => exchange.advance().map(|status| status.map(|_| ())),
-            Machine::Exec(_) => Ok(None),
+            Machine::Exec(program) => {
+                program.output.drain();
+                Ok(None)
+            }
         };
         match step {
             Ok(None) => None,
@@ -198,11 +198,10 @@ impl Check {
         }
     }
 
-    /// Sockets end with the check; a process must be told. It leads a session of its own.
+    /// Sockets end with the check; a process must be told.
     fn end(&self) {
-        if let Machine::Exec(pid) = self.machine {
-            // Nothing to kill means that it ended by itself and is reaped next.
-            let _ = process::kill_group(pid);
+        if let Machine::Exec(program) = &self.machine {
+            program.end();
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     service::DIARY,
 };
 
-type Case = fn() -> Result<()>;
+pub type Case = fn() -> Result<()>;
 
 pub const ALL: &[(&str, Case)] = &[
     ("services_start_in_order_and_the_gate_passes", in_order),
@@ -25,6 +25,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("a_service_runs_in_the_root_of_an_image", in_image),
     ("a_crashing_service_is_restarted_and_given_up", crashing),
     ("an_essential_failure_fails_the_gate", essential_failure),
+    ("a_failed_gate_has_the_words_of_the_probe", probe_words),
     ("a_program_that_is_not_there_is_named", missing_program),
     ("a_dead_service_is_restarted_by_its_live_probe", live_probe),
     ("everything_stops_in_reverse_order", ordered_stop),
@@ -213,6 +214,25 @@ fn essential_failure() -> Result<()> {
     let failed = container.wait_for(name::GATE_FAILED)?;
     ensure!(failed.field("services") == Some("failing"), "{failed}");
     ensure!(container.finish()?.code() == Some(1));
+    Ok(())
+}
+
+fn probe_words() -> Result<()> {
+    let mut late = script("late", "while :; do sleep 1; done");
+    let words = "head -c 100000 /dev/zero; echo; echo no database >&2; exit 3";
+    late.ready = Some(probe(Check::Exec {
+        run: ["/usr/bin/sh", "-c", words].map(str::to_owned).into(),
+    }));
+    let mut above = script("above", "while :; do sleep 1; done");
+    above.requires = vec!["late".to_owned()];
+    let mut appliance = appliance(vec![late, above]);
+    appliance.gate.deadline_ms = 3000;
+    let container = Container::start(&appliance)?;
+    let failed = container.wait_for(name::GATE_FAILED)?;
+    let reason = failed.field("reason").unwrap_or_default();
+    let expected =
+        "not ready: late, above within 3 s; late: ready probe: exit status 3: no database";
+    ensure!(reason == expected, "{reason}");
     Ok(())
 }
 
