@@ -134,7 +134,9 @@ fn templates_and_environments_are_merged() {
     assert!(!service("app@two").essential);
     let visible = |name: &str| service(name).environment.get("CUDA_VISIBLE_DEVICES");
     assert_eq!(visible("migrate").map(String::as_str), Some("0,1"));
-    assert!(service("migrate").gpu && !service("web").gpu);
+    // One works on a GPU, a probe of the other asks for it.
+    assert!(service("migrate").gpu && service("web").gpu);
+    assert!(!service("app@one").gpu);
     assert_eq!(visible("web"), None);
     let locked = |name: &str| service(name).limits.memlock_bytes;
     assert_eq!(locked("app@two"), Some(u64::MAX));

@@ -3,7 +3,7 @@
 //! Every phase before the services is bounded in time and survivable: the loop that follows makes
 //! the machine reachable, whatever they left undone.
 
-use std::{collections::BTreeMap, convert::Infallible, fs, io, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, fs, io, path::Path, rc::Rc, time::Duration};
 
 use bedplate_contract::{
     Appliance, SchemaVersion,
@@ -148,7 +148,7 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
     story.phase("keys", reboot::tame_ctrl_alt_del);
     story.phase("modules", || modules::load_listed(layout::ROOT_MODULES));
     if gpu::is_there() {
-        story.phase("gpu", gpu::make_nodes);
+        story.phase("gpu", || gpu::make_nodes(Path::new("/dev")));
     }
     // Stage 1 left it ticking with a time of its own.
     story.phase("watchdog", || watchdog::arm(seconds(appliance.watchdog_ms)));

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
@@ -15,10 +16,13 @@ use bedplate_contract::{
     layout,
 };
 
-use crate::child;
+use crate::{child, gpu};
 
 /// How long a driver may take that has to wake its GPUs first.
 const LIMIT: Duration = Duration::from_secs(15);
+/// `nobody`. NVML as root gives the device nodes the owner and mode of the driver's parameters, which
+/// open them to all (NVIDIA Linux driver README, `NVreg_ModifyDeviceFiles`).
+const USER: u32 = 65534;
 /// What the program says.
 const LOG: &str = "/run/bedplate/gpu-probe.json";
 
@@ -29,6 +33,8 @@ pub struct Driver<'a> {
     pub run: &'a [&'a str],
     /// File for what it says.
     pub log: &'a Path,
+    /// User and group that it runs as; `None`: those of this process.
+    pub identity: Option<(u32, u32)>,
     /// How long it may take.
     pub limit: Duration,
 }
@@ -56,6 +62,7 @@ impl Driver<'static> {
         Self {
             run: &[layout::GPU_PROBE],
             log: Path::new(LOG),
+            identity: Some((USER, gpu::GROUP)),
             limit: LIMIT,
         }
     }
@@ -72,6 +79,9 @@ impl Driver<'_> {
         };
         let mut command = Command::new(program);
         command.args(arguments).env_clear();
+        if let Some((uid, gid)) = self.identity {
+            command.uid(uid).gid(gid);
+        }
         command.stdin(Stdio::null()).stderr(Stdio::null());
         command.stdout(child::open_log(self.log)?);
         let mut process = command.spawn()?;
@@ -95,6 +105,7 @@ mod tests {
         let driver = Driver {
             run: &["/bin/sh", "-c", script],
             log: &directory.path().join("run/answer.json"),
+            identity: None,
             limit,
         };
         driver.ask()
@@ -122,6 +133,7 @@ mod tests {
         }
         let driver = Driver {
             run: &["/no/such/program"],
+            identity: None,
             ..Driver::here()
         };
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The device nodes of NVIDIA GPUs, which their driver leaves to others to make.
+//! The device nodes of NVIDIA GPUs, which their driver leaves to others to make, and who may use them.
 //!
 //! Source: NVIDIA Linux driver README, "How and when are the NVIDIA device files created?", and the
 //! driver's `/proc/driver/nvidia/gpus/*/information`; proc(5), `/proc/devices`.
@@ -18,8 +18,10 @@ const MAJOR: u32 = 195;
 const CONTROL: u32 = 255;
 /// The driver of unified memory, whose major number is given out by the kernel.
 const UVM: &str = "nvidia-uvm";
-/// Everybody: which services see a GPU is a matter of the nodes that their `/dev` has.
-const MODE: u32 = 0o666;
+/// Group of those that may work on a GPU: `video` of Debian's base-passwd.
+pub const GROUP: u32 = 44;
+/// Nobody else: a service that is given no GPU cannot take one.
+const MODE: u32 = 0o660;
 
 /// A node that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,18 +46,18 @@ pub fn is_there() -> bool {
     !nodes(Path::new("/proc")).is_empty()
 }
 
-/// Makes the nodes of this machine's GPUs in `/dev`, those that are not there.
+/// Makes the nodes of this machine's GPUs in the directory `dev`, those that are not there.
 ///
 /// # Errors
 /// The first node that cannot be made; the others were tried.
-pub fn make_nodes() -> Result<(), GpuError> {
-    make(&nodes(Path::new("/proc")), Path::new("/dev"))
+pub fn make_nodes(dev: &Path) -> Result<(), GpuError> {
+    make(&nodes(Path::new("/proc")), dev)
 }
 
 fn make(nodes: &[Node], directory: &Path) -> Result<(), GpuError> {
     let made = nodes.iter().map(|node| {
         let path = directory.join(&node.name);
-        let made = file::make_character_device(&path, (node.major, node.minor), MODE);
+        let made = file::make_character_device(&path, (node.major, node.minor), (GROUP, MODE));
         made.map_err(|source| GpuError { path, source })
     });
     made.fold(Ok(()), Result::and)

@@ -283,6 +283,7 @@ mod tests {
             driver: Driver {
                 run: &["/bin/sh", "-c", script],
                 log: &root.path().join("answer"),
+                identity: None,
                 limit: Duration::from_secs(1),
             },
         };

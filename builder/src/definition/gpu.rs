@@ -21,7 +21,7 @@ pub(super) struct Assigned {
     place: Place,
 }
 
-/// `gpu` of a service; `None`: nothing is said, and it sees what the machine has.
+/// `gpu` of a service; `None`: nothing is said, and it has none.
 pub(super) fn read(table: &Table<'_>) -> Option<Assigned> {
     table.table("gpu")?.decode(|table| {
         table.require("devices");

@@ -11,7 +11,7 @@ use bedplate_contract::{
     service::{Check, Probe},
 };
 
-use super::{decode::Table, image::address, name, source::At, unit};
+use super::{decode::Table, image::address, model::Service, name, source::At, unit};
 
 /// What a probe is for; its defaults differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +143,18 @@ fn read_gpu(table: &Table<'_>) -> Option<Check> {
     let program = [layout::GPU_PROBE.to_owned()].into_iter();
     let run = program.chain(check.words()).collect();
     Some(Check::Exec { run })
+}
+
+/// Whether a probe of `service` asks the driver, as the service's user.
+pub(super) fn ask_gpu(service: &Service) -> bool {
+    let probes = [&service.startup, &service.ready, &service.live];
+    let mut checks = probes.into_iter().flatten().map(|probe| &probe.check);
+    checks.any(|check| match check {
+        Check::Exec { run } => run
+            .first()
+            .is_some_and(|program| program == layout::GPU_PROBE),
+        _ => false,
+    })
 }
 
 fn devices(table: &Table<'_>) -> Vec<u32> {

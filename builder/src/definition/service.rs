@@ -14,7 +14,8 @@ use super::{
     content::Sources,
     cron,
     decode::Table,
-    environment, gpu,
+    environment,
+    gpu::{self, Assigned},
     instance::{self, Instance},
     literal, mount, name, port,
     probe::{self, Purpose},
@@ -92,14 +93,15 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         oci,
         ..read_process(table, (known, &instance.scope))
     };
-    let mut environment = over(service.environment, instance.environment);
     let gpu = gpu::read(table);
+    let works_on_gpu = gpu.as_ref().is_some_and(Assigned::is_any) || probe::ask_gpu(&service);
+    let mut environment = over(service.environment, instance.environment);
     if let Some(assigned) = &gpu {
         assigned.tell(table, &mut environment);
     }
     let service = Service {
         environment,
-        gpu: gpu.is_some_and(|assigned| assigned.is_any()),
+        gpu: works_on_gpu,
         ..service
     };
     check_probes(table, &service);

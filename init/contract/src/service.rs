@@ -52,7 +52,7 @@ pub struct Service {
     /// the machine's.
     #[serde(default)]
     pub private_tmp_bytes: Option<u64>,
-    /// Whether it works on a GPU: `root`, where it has one, shows the device nodes of the machine's.
+    /// Whether it may use the machine's GPUs; `root`, where it has one, shows their device nodes.
     #[serde(default)]
     pub gpu: bool,
     /// What must hold before each start, asked in this order once nothing else holds it back.

@@ -19,7 +19,7 @@ use bedplate_sys::{
 };
 
 use super::root;
-use crate::{secrets, stage1::chain};
+use crate::{gpu, secrets, stage1::chain};
 
 /// `PATH` of every service that sets none.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -66,7 +66,7 @@ pub(super) fn launch(service: &Service, run: &[String], place: Place) -> Result<
         identity: Identity {
             uid: service.uid,
             gid: service.gid,
-            groups: service.groups.clone(),
+            groups: groups(service),
         },
         limits: Limits {
             nofile: service.limits.nofile,
@@ -77,6 +77,12 @@ pub(super) fn launch(service: &Service, run: &[String], place: Place) -> Result<
         output: place.output,
     };
     process::launch(wanted).map_err(|error| chain(&error))
+}
+
+/// Its own, and that of GPUs where it works on one.
+fn groups(service: &Service) -> Vec<u32> {
+    let of_gpus = service.gpu.then_some(gpu::GROUP);
+    service.groups.iter().copied().chain(of_gpus).collect()
 }
 
 fn environment(service: &Service) -> Result<BTreeMap<String, String>, String> {

@@ -152,7 +152,7 @@ mod tests {
         let dev = tempfile::tempdir().unwrap();
         for name in ["nvidiactl", "nvidia0", "null"] {
             let path = dev.path().join(name);
-            match file::make_character_device(&path, (1, 3), 0o666) {
+            match file::make_character_device(&path, (1, 3), (0, 0o666)) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     return eprintln!("skipped: needs root for devices");
                 }

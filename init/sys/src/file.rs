@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
-use rustix::fs::{Advice, CWD, FileType, Mode};
+use rustix::fs::{Advice, CWD, FileType, Gid, Mode};
 
 /// Starts writing the `length` bytes from `offset` that the kernel holds back, and waits for none.
 ///
@@ -44,16 +44,23 @@ fn sync_range(file: &File, offset: u64, length: u64, flags: u32) -> io::Result<(
     Ok(())
 }
 
-/// Makes the character device `(major, minor)` at `path` with the permissions `mode`, whatever the
-/// umask; where something is already, it stays.
+/// Makes the character device `(major, minor)` at `path` for the user of this process and `group`, with
+/// the permissions `mode`, whatever the umask; where something is already, it stays.
 ///
 /// # Errors
-/// As mknod(2) and chmod(2).
-pub fn make_character_device(path: &Path, (major, minor): (u32, u32), mode: u32) -> io::Result<()> {
+/// As mknod(2), chown(2) and chmod(2).
+pub fn make_character_device(
+    path: &Path,
+    (major, minor): (u32, u32),
+    (group, mode): (u32, u32),
+) -> io::Result<()> {
     let device = rustix::fs::makedev(major, minor);
     let mode = Mode::from_raw_mode(mode);
     match rustix::fs::mknodat(CWD, path, FileType::CharacterDevice, mode, device) {
-        Ok(()) => Ok(rustix::fs::chmod(path, mode)?),
+        Ok(()) => {
+            rustix::fs::chown(path, None, Some(Gid::from_raw(group)))?;
+            Ok(rustix::fs::chmod(path, mode)?)
+        }
         Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -135,13 +142,13 @@ mod tests {
             return;
         }
         let path = std::env::temp_dir().join(format!("bedplate-null-{}", std::process::id()));
-        make_character_device(&path, (1, 3), 0o666).unwrap();
+        make_character_device(&path, (1, 3), (44, 0o666)).unwrap();
         // There already: nothing changes.
-        make_character_device(&path, (1, 5), 0o600).unwrap();
+        make_character_device(&path, (1, 5), (0, 0o600)).unwrap();
         let made = fs::metadata(&path).unwrap();
         assert!(made.file_type().is_char_device());
         assert_eq!(made.rdev(), rustix::fs::makedev(1, 3));
-        assert_eq!(made.mode() & 0o7777, 0o666);
+        assert_eq!((made.gid(), made.mode() & 0o7777), (44, 0o666));
         fs::remove_file(path).unwrap();
     }
 
