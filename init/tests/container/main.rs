@@ -5,6 +5,7 @@
 
 mod appliance;
 mod cases;
+mod gpu;
 mod root;
 mod service;
 
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
     if skip {
         eprintln!("skipped: user 0 and `unshare` are needed");
     }
-    let trials = cases::ALL.iter().map(|(name, case)| {
+    let cases = cases::ALL.iter().chain(gpu::here());
+    let trials = cases.map(|(name, case)| {
         let trial = Trial::test(*name, || case().map_err(|error| error.to_string().into()));
         trial.with_ignored_flag(skip)
     });

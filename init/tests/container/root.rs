@@ -62,7 +62,16 @@ pub struct Container {
 
 impl Container {
     pub fn start(appliance: &Appliance) -> Result<Self> {
+        Self::start_with(appliance, |_| Ok(()))
+    }
+
+    /// One whose root is finished by `add`.
+    pub fn start_with(
+        appliance: &Appliance,
+        add: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let root = make_root(appliance)?;
+        add(root.path())?;
         let child = Command::new("unshare")
             .args([
                 "--pid",
