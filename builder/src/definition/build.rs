@@ -3,7 +3,14 @@
 //! An image and its parts have one, a profile another: what a profile builds, such as the modules of
 //! its kernel, is the same for every image.
 
-use super::{content, decode::Table, image, name, problem::Problem, source::At};
+use super::{
+    command::{self, Command},
+    content,
+    decode::Table,
+    image, name,
+    problem::Problem,
+    source::At,
+};
 
 /// Commands of one origin, with the packages that they need and the paths that are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,15 +33,6 @@ pub enum BuildOrigin {
     Profile,
     /// The image's: its root has the packages of the image as well.
     Image,
-}
-
-/// A text for `/bin/sh -e`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
-    /// The text.
-    pub text: String,
-    /// Where it stands: `file:line`.
-    pub place: String,
 }
 
 impl BuildOrigin {
@@ -83,20 +81,13 @@ pub(super) fn read(root: &Table<'_>, origin: BuildOrigin) -> Option<Build> {
 }
 
 fn read_one(table: &Table<'_>) -> Draft {
-    table.require("run");
+    let commands = command::read(table);
     table.require("outputs");
-    let commands = table.strings("run").into_iter().map(|text| Command {
-        place: text.place.to_string(),
-        text: text.value,
-    });
     let draft = Draft {
         packages: image::packages(table),
-        commands: commands.collect(),
+        commands,
         outputs: outputs(table),
     };
-    if !table.is_absent("run") && draft.commands.is_empty() {
-        table.fail("no command", "`run` needs at least one");
-    }
     if !table.is_absent("outputs") && table.array("outputs").is_empty() {
         let label = "nothing of what the commands make would be kept";
         table.fail("no output", label);

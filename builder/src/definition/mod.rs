@@ -8,6 +8,7 @@
 mod account;
 mod backup;
 mod build;
+mod command;
 mod config;
 mod content;
 mod cron;
@@ -60,7 +61,8 @@ use problem::Problems;
 use source::Source;
 use template::Scope;
 
-pub use build::{Build, BuildOrigin, Command};
+pub use build::{Build, BuildOrigin};
+pub use command::Command;
 pub use model::{
     Allow, Base, Definition, Deny, Directory, Disk, File, Firewall, Image, Ports, Profile,
     Protocol, Repository, Service, Tree, TreeOrigin, Update, User, Volume,
@@ -223,6 +225,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         trees: origin::read_trees(root, &known),
         directories: content::read_directories(root, &known),
         builds: profile.build.into_iter().chain(of_image).collect(),
+        validations: command::validations(root, &scope),
         backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,
         firewall,

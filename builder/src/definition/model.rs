@@ -9,7 +9,7 @@ use bedplate_contract::{
     service::{ConfigFile, Kind, Limits, Probe, Restart, Stop, Wait},
 };
 
-use super::{Build, Mount, OciSource, Problem};
+use super::{Build, Command, Mount, OciSource, Problem};
 
 /// A validated definition for one profile.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Definition {
     pub profile: Profile,
     /// `[build]` of the profile, then that of the image.
     pub builds: Vec<Build>,
+    /// `[validate]`: commands that must succeed in the finished root.
+    pub validations: Vec<Command>,
     /// `[[user]]`, each once.
     pub users: Vec<User>,
     /// `[[file]]`, read and rendered; the files of trees stay paths until the layer stage.
@@ -366,7 +368,7 @@ pub struct Service {
     pub config: Vec<ConfigFile>,
     /// Bytes of its own `/tmp` and `/var/tmp` each; `None`: the machine's.
     pub private_tmp_bytes: Option<u64>,
-    /// Whether it works on a GPU.
+    /// Whether it may use the machine's GPUs: it works on one, or a probe of it asks the driver.
     pub gpu: bool,
     /// What it waits for besides services.
     pub wait: Vec<Wait>,

@@ -14,15 +14,11 @@ use std::{
 use bedplate_sys::overlay;
 
 use super::{
-    EPOCH, Inputs, KernelTree, Layer, LayerError, dpkg, normalise, packages,
+    EPOCH, Inputs, KernelTree, Layer, LayerError, command, normalise, packages,
     step::{self, Step, UPPER},
     tree::{Metadata, Tree},
 };
-use crate::{
-    definition::{Build, Command},
-    plan::BuildStep,
-    tool::Tool,
-};
+use crate::{definition::Build, plan::BuildStep};
 
 /// Directory of a step in which the commands run.
 const RUN: &str = "run";
@@ -88,23 +84,14 @@ fn layer(
 }
 
 fn run_all(root: &Path, build: &Build, release: &str) -> Result<(), LayerError> {
-    let mut commands = build.commands.iter();
-    commands.try_for_each(|command| run(root, command, release))
-}
-
-fn run(root: &Path, command: &Command, release: &str) -> Result<(), LayerError> {
-    let shell = Tool::sandboxed(dpkg::sandbox(root)?, "/bin/sh");
-    let shell = dpkg::fixed(shell)
-        .env("KERNEL_RELEASE", release)
-        .env("KBUILD_BUILD_TIMESTAMP", format!("@{EPOCH}"))
-        .env("KBUILD_BUILD_USER", BUILDER)
-        .env("KBUILD_BUILD_HOST", BUILDER)
-        .args(["-e", "-c", &command.text]);
-    let done = shell.run().map(drop);
-    done.map_err(|source| LayerError::Command {
-        place: command.place.clone(),
-        source,
-    })
+    let time = format!("@{EPOCH}");
+    let environment = [
+        ("KERNEL_RELEASE", release),
+        ("KBUILD_BUILD_TIMESTAMP", &time),
+        ("KBUILD_BUILD_USER", BUILDER),
+        ("KBUILD_BUILD_HOST", BUILDER),
+    ];
+    command::run_all(root, &build.commands, &environment)
 }
 
 /// Moves every output from the changes at `from` to the layer at `to`.

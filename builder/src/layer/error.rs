@@ -50,6 +50,15 @@ pub enum LayerError {
         #[source]
         source: ToolError,
     },
+    /// A command of `[validate]` failed.
+    #[error("the root does not pass the command at `{place}`")]
+    Unfit {
+        /// `file:line`.
+        place: String,
+        /// What was said.
+        #[source]
+        source: ToolError,
+    },
     /// The commands of `[build]` left nothing at an output.
     #[error(
         "expected the commands at `{places}` to make `{output}`, found nothing there; \
@@ -127,7 +136,7 @@ impl LayerError {
     pub const fn is_definition(&self) -> bool {
         matches!(
             self,
-            Self::Driver(_) | Self::Modules(ModulesError::Release { .. })
+            Self::Driver(_) | Self::Unfit { .. } | Self::Modules(ModulesError::Release { .. })
         )
     }
 

@@ -9,6 +9,7 @@
 pub mod accounts;
 mod appliance;
 mod build;
+mod command;
 mod config;
 pub mod deb;
 mod dpkg;
@@ -25,6 +26,7 @@ mod packages;
 mod step;
 pub mod tree;
 pub mod unpack;
+mod validate;
 pub mod version;
 
 use std::path::{Path, PathBuf};
@@ -160,6 +162,7 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Rootfs, LayerError> {
     let images = Images::unpack(inputs)?;
     layers.push(config::app(inputs, &layers, &images)?);
     layers.push(config::config(inputs, &layers)?);
+    validate::validate(inputs, &layers)?;
     layers.extend(images.layers());
     layers.push(host::init(inputs, &layers, &images)?);
     Ok(Rootfs {

@@ -19,5 +19,7 @@ pub const IMAGE: u32 = 1;
 pub const APP: u32 = 1;
 /// Of `config`.
 pub const CONFIG: u32 = 1;
+/// Of what judges the root.
+pub const VALIDATE: u32 = 1;
 /// Of `init`.
 pub const INIT: u32 = 2;

@@ -9,7 +9,9 @@ use bedplate_contract::Digest;
 
 use super::step::{Input, Parts};
 use crate::{
-    definition::{Build, Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource},
+    definition::{
+        Build, Command, Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource,
+    },
     host::HostPrograms,
     registry::PinnedImage,
     resolve::lock::LockedPackage,
@@ -34,10 +36,15 @@ pub(super) fn directories(definition: &Definition) -> impl Iterator<Item = Input
     directories.map(|directory| value(format!("directory {}", directory.path), directory))
 }
 
-/// The texts of the commands, wherever they stand, and what is kept.
+/// What a `[build]` does, and what is kept.
 pub(super) fn commands(build: &Build) -> [Input; 2] {
-    let texts: Vec<&str> = build.commands.iter().map(|c| c.text.as_str()).collect();
-    [value("commands", &texts), value("outputs", &build.outputs)]
+    [texts(&build.commands), value("outputs", &build.outputs)]
+}
+
+/// The texts of commands, wherever they stand.
+pub(super) fn texts(commands: &[Command]) -> Input {
+    let texts: Vec<&str> = commands.iter().map(|c| c.text.as_str()).collect();
+    value("commands", &texts)
 }
 
 /// A file as it is before packages are configured: its owner may not exist yet.

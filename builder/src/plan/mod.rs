@@ -54,6 +54,8 @@ pub struct Plan {
     pub app: Step,
     /// Users, directories and files.
     pub config: Step,
+    /// The commands that judge all that is made until here; `None` without any.
+    pub validate: Option<Step>,
     /// PID 1 and its document; its key covers the whole root.
     pub init: Step,
     /// The archive of each layer, the lowest first.
@@ -75,7 +77,9 @@ impl Plan {
             .into_iter()
             .chain(builds)
             .chain(images)
-            .chain([&self.app, &self.config, &self.init])
+            .chain([&self.app, &self.config])
+            .chain(&self.validate)
+            .chain([&self.init])
             .chain(&self.archives)
             .chain([&self.disk, &self.bundle])
     }
@@ -141,6 +145,7 @@ pub fn plan(
     let below = below.chain(builds.iter().map(|build| &build.step));
     let app = app(definition, trees, below, &images);
     let config = config(definition, &app);
+    let validate = validate(definition, &config);
     let init = init(definition, host, [&config, &tools], &images);
     let disk = disk(definition, host, [&init, &kernel, &tools]);
     let bundle = bundle(definition, &disk);
@@ -153,6 +158,7 @@ pub fn plan(
         images,
         app,
         config,
+        validate,
         init,
         archives: Vec::new(),
         disk,
@@ -262,6 +268,13 @@ fn config(definition: &Definition, app: &Step) -> Step {
         .chain(definition.files.iter().map(input::file))
         .chain([input::firewall(definition)]);
     Step::new("config", version::CONFIG, inputs.collect())
+}
+
+/// No layer: what the commands write is thrown away.
+fn validate(definition: &Definition, config: &Step) -> Option<Step> {
+    let commands = &definition.validations;
+    let inputs = || vec![layer(config), input::texts(commands)];
+    (!commands.is_empty()).then(|| Step::new("validate", version::VALIDATE, inputs()))
 }
 
 fn init(

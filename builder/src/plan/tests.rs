@@ -73,6 +73,7 @@ impl Inputs {
         let mut definition = definition::load(directory.path(), "min", &profiles).unwrap();
         definition.services[0].oci = Some("page".to_owned());
         definition.builds = vec![build()];
+        definition.validations = vec![command("nginx -t")];
         Self {
             definition,
             lock: lock(),
@@ -154,11 +155,15 @@ fn build() -> Build {
     Build {
         origin: BuildOrigin::Profile,
         packages: vec!["gcc".to_owned()],
-        commands: vec![Command {
-            text: "make".to_owned(),
-            place: "profile.toml:3".to_owned(),
-        }],
+        commands: vec![command("make")],
         outputs: vec!["/usr/lib/modules".to_owned()],
+    }
+}
+
+fn command(text: &str) -> Command {
+    Command {
+        text: text.to_owned(),
+        place: "profile.toml:3".to_owned(),
     }
 }
 
@@ -194,7 +199,7 @@ fn the_same_inputs_give_the_same_plan() {
 #[test]
 fn a_change_reaches_what_is_derived_and_nothing_else() {
     type Edit = fn(&mut Inputs);
-    let cases: [(&str, Edit, &[&str]); 25] = [
+    let cases: [(&str, Edit, &[&str]); 27] = [
         ("nothing", |_| {}, &[]),
         (
             "tools",
@@ -211,6 +216,7 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
                 "build/profile",
                 "app",
                 "config",
+                "validate",
                 "init",
                 "disk",
                 "bundle",
@@ -219,7 +225,9 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         (
             "package",
             |i| i.update("nginx"),
-            &["packages", "app", "config", "init", "disk", "bundle"],
+            &[
+                "packages", "app", "config", "validate", "init", "disk", "bundle",
+            ],
         ),
         (
             "kernel",
@@ -229,6 +237,7 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
                 "build/profile",
                 "app",
                 "config",
+                "validate",
                 "init",
                 "disk",
                 "bundle",
@@ -242,6 +251,7 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
                 "build/profile",
                 "app",
                 "config",
+                "validate",
                 "init",
                 "disk",
                 "bundle",
@@ -250,12 +260,28 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         (
             "command",
             |i| i.definition.builds[0].commands[0].text.push('2'),
-            &["build/profile", "app", "config", "init", "disk", "bundle"],
+            &[
+                "build/profile",
+                "app",
+                "config",
+                "validate",
+                "init",
+                "disk",
+                "bundle",
+            ],
         ),
         (
             "output",
             |i| i.definition.builds[0].outputs.push("/srv".to_owned()),
-            &["build/profile", "app", "config", "init", "disk", "bundle"],
+            &[
+                "build/profile",
+                "app",
+                "config",
+                "validate",
+                "init",
+                "disk",
+                "bundle",
+            ],
         ),
         (
             "place of a command",
@@ -263,9 +289,21 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
             &[],
         ),
         (
+            "validation",
+            |i| i.definition.validations[0].text.push('2'),
+            &["validate"],
+        ),
+        (
+            "place of a validation",
+            |i| i.definition.validations[0].place.push('2'),
+            &[],
+        ),
+        (
             "user",
             |i| i.definition.users[0].uid = 801,
-            &["packages", "app", "config", "init", "disk", "bundle"],
+            &[
+                "packages", "app", "config", "validate", "init", "disk", "bundle",
+            ],
         ),
         (
             "tree",
@@ -273,12 +311,14 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
                 let source = TreeSource::Entries(Vec::new());
                 i.trees[0].source = source;
             },
-            &["app", "config", "init", "disk", "bundle"],
+            &["app", "config", "validate", "init", "disk", "bundle"],
         ),
         (
             "image of a tree",
             |i| i.lock.images[0].manifest = Digest::of(b"other"),
-            &["oci/code", "app", "config", "init", "disk", "bundle"],
+            &[
+                "oci/code", "app", "config", "validate", "init", "disk", "bundle",
+            ],
         ),
         (
             "image of a service",
@@ -293,17 +333,19 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         (
             "file",
             |i| i.definition.files[0].content = b"other".into(),
-            &["config", "init", "disk", "bundle"],
+            &["config", "validate", "init", "disk", "bundle"],
         ),
         (
             "early file",
             |i| i.definition.files[1].content = b"other".into(),
-            &["packages", "app", "config", "init", "disk", "bundle"],
+            &[
+                "packages", "app", "config", "validate", "init", "disk", "bundle",
+            ],
         ),
         (
             "owner of an early file",
             |i| i.definition.files[1].owner = "app".to_owned(),
-            &["config", "init", "disk", "bundle"],
+            &["config", "validate", "init", "disk", "bundle"],
         ),
         (
             "service",

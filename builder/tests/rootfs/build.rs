@@ -1,4 +1,4 @@
-//! What commands of `[build]` leave in the root.
+//! What commands of `[build]` leave in the root, and `[validate]` does not.
 
 use std::{fs, path::Path};
 
@@ -165,4 +165,53 @@ fn commands_see_no_network() {
     let run = format!("\"{names} < /proc/net/dev > /srv/links\"");
     let at = made(&fixture, &image(&run, r#""/srv/links""#));
     assert_eq!(at("srv/links").as_deref(), Some("lo:\n"));
+}
+
+/// A fixture whose own root has a shell.
+fn judged() -> Option<Fixture> {
+    let mut fixture = fixture()?;
+    let bytes = PROGRAMS.map(|(path, _)| fs::read(path).unwrap());
+    let programs = std::iter::zip(PROGRAMS, &bytes);
+    let entries: Vec<Entry<'_>> = programs
+        .map(|((_, path), bytes)| Entry::File(path, bytes, 0o755))
+        .collect();
+    fixture.add("min", "shell", &entries);
+    Some(fixture)
+}
+
+fn validated(run: &str) -> String {
+    format!(
+        "{IMAGE}\n[[file]]\npath = \"/etc/judged\"\ncontent = \"fine\"\n\n[validate]\nrun = [{run}]\n"
+    )
+}
+
+#[test]
+fn what_judges_the_root_sees_its_files_and_leaves_nothing() {
+    let Some(fixture) = judged() else {
+        return;
+    };
+    let run = r#""read -r text < /etc/judged || true; test $text = fine", "echo > /etc/left""#;
+    let rootfs = fixture.build(&validated(run));
+    let root = rootfs.mount().unwrap();
+    assert!(root.path().join("etc/judged").exists());
+    assert!(!root.path().join("etc/left").exists());
+    let plain = fixture.build(&validated(r#""true""#));
+    assert_eq!(dump_layers(&rootfs), dump_layers(&plain));
+}
+
+#[test]
+fn what_judges_the_root_can_refuse_it() {
+    let Some(fixture) = judged() else {
+        return;
+    };
+    let error = fixture
+        .try_build(&validated(r#""true", "echo unfit >&2; exit 3""#))
+        .unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(error.to_string().contains("image.toml:"), "{error}");
+    assert!(error.is_definition());
+    assert!(cause.contains("unfit"), "{cause}");
+    // Nothing of it is remembered: the next build asks again.
+    assert!(fixture.try_build(&validated(r#""exit 3""#)).is_err());
+    assert!(fixture.try_build(&validated(r#""exit 3""#)).is_err());
 }
