@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use bedplate_tests::images::{self, PROFILES, Pair, Table};
+use bedplate_tests::images::{self, PROFILES, Pair, Searched, Table};
 use clap::Parser;
 
 /// Builds every image for every profile, searches them for secrets, and prints a table.
@@ -38,11 +38,11 @@ fn main() -> Result<ExitCode> {
     let wanted = |profile: &&str| {
         arguments.profiles.is_empty() || arguments.profiles.iter().any(|p| p == profile)
     };
-    let mut pairs = Vec::new();
+    let (mut pairs, mut searched) = (Vec::new(), Searched::default());
     for image in &images {
         for profile in PROFILES.into_iter().filter(wanted) {
             eprintln!("images: {image} for {profile}");
-            let mut pair = images::build(image, profile)?;
+            let mut pair = images::build(image, profile, &mut searched)?;
             if arguments.boots(&pair) {
                 images::boot(&mut pair);
                 eprintln!("images: {image} for {profile}: {:?}", pair.boot);
@@ -51,8 +51,12 @@ fn main() -> Result<ExitCode> {
         }
     }
     print!("{}", Table(&pairs));
-    let secrets = images::secrets(&pairs)?;
-    println!("{} images, {} secrets found", pairs.len(), secrets.len());
+    let (images, layers) = (pairs.len(), searched.layers());
+    let secrets: Vec<_> = searched.findings().collect();
+    println!(
+        "{images} images of {layers} layers, {} secrets found",
+        secrets.len()
+    );
     secrets.iter().for_each(|secret| println!("{secret}"));
     let failed = |pair: &&Pair| matches!(&pair.boot, Some(Err(_)));
     for pair in pairs.iter().filter(failed) {

@@ -19,7 +19,7 @@ const STATUS: &str = "var/lib/dpkg/status";
 pub struct Layer {
     /// `sha256:…` of the compressed layer.
     pub digest: String,
-    /// Where it lies.
+    /// Where it lies, as long as the output of its pair is there.
     pub path: PathBuf,
     /// Compressed bytes.
     pub bytes: u64,

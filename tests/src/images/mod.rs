@@ -6,8 +6,8 @@ mod table;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -60,17 +60,27 @@ pub fn all() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds a pair and reads what it made.
+/// Builds a pair, reads what it made, and searches the layers that `searched` does not have yet.
+///
+/// The output is thrown away: that of all pairs would fill many a disk.
 ///
 /// # Errors
 /// The build fails, or its output cannot be read.
-pub fn build(image: &str, profile: &'static str) -> Result<Pair> {
+pub fn build(image: &str, profile: &'static str, searched: &mut Searched) -> Result<Pair> {
+    let target = bedplate::workspace().join("target");
+    let out = tempfile::Builder::new()
+        .prefix("image-")
+        .tempdir_in(target)?;
     let begun = Instant::now();
-    let arguments = ["build", image, "--profile", profile, "--print", "directory"];
-    let directory = bedplate::succeed(&arguments)?;
+    let mut arguments: Vec<&OsStr> = ["build", image, "--profile", profile]
+        .map(OsStr::new)
+        .into();
+    arguments.extend(["--print", "directory", "--out"].map(OsStr::new));
+    let directory = bedplate::succeed(&[&arguments[..], &[out.path().as_os_str()]].concat())?;
     let build = begun.elapsed();
     let directory = bedplate::workspace().join(directory.trim());
     let layers = layout::layers(&directory.join("oci"))?;
+    searched.search(&layers)?;
     let root = directory.join("root.erofs");
     Ok(Pair {
         image: image.to_owned(),
@@ -95,18 +105,27 @@ pub fn boot(pair: &mut Pair) {
     pair.boot = Some(played.map_err(|error| format!("{error:#}")));
 }
 
-/// Every secret in any of the pairs; layers that several share are searched once.
-///
-/// # Errors
-/// A layer cannot be read.
-pub fn secrets(pairs: &[Pair]) -> Result<Vec<Finding>> {
-    let layers = pairs.iter().flat_map(|pair| &pair.layers);
-    let unique: BTreeMap<&str, &PathBuf> = layers
-        .map(|layer| (layer.digest.as_str(), &layer.path))
-        .collect();
-    let mut findings = Vec::new();
-    for path in unique.into_values() {
-        findings.extend(search(path)?);
+/// Secrets of the layers that were searched; one that several pairs share is searched once.
+#[derive(Debug, Default)]
+pub struct Searched(BTreeMap<String, Vec<Finding>>);
+
+impl Searched {
+    fn search(&mut self, layers: &[Layer]) -> Result<()> {
+        for layer in layers {
+            if !self.0.contains_key(&layer.digest) {
+                self.0.insert(layer.digest.clone(), search(&layer.path)?);
+            }
+        }
+        Ok(())
     }
-    Ok(findings)
+
+    /// Layers that were searched.
+    pub fn layers(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All that was found.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.0.values().flatten()
+    }
 }

@@ -134,7 +134,10 @@ fn loses_pc2(main: &Stage) -> Result<()> {
     says(main, "degraded", "unreachable")?;
     main.until(GATEWAY, |service| service.state == "unready")?;
     let (code, answer) = post(main, PICTURE)?;
-    ensure!(code == 503 && answer.contains("pc2"), "{code} {answer}");
+    ensure!(
+        code == 502 && answer.contains("pc2 is unreachable"),
+        "{code} {answer}"
+    );
     let own = task(
         main,
         r#"{"kind": "keywords", "payload": {"text": "The harbour"}}"#,
