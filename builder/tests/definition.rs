@@ -130,6 +130,13 @@ fn templates_and_environments_are_merged() {
     let words = words.split(' ').map(str::to_owned);
     let run = [program].into_iter().chain(words).collect();
     assert_eq!(*live, Check::Exec { run });
+    let page = &service("web").checks[0];
+    let figures = (
+        page.probe.period_ms,
+        page.probe.success_threshold,
+        page.probe.failure_threshold,
+    );
+    assert!(page.gate && figures == (10_000, 2, 4), "{page:?}");
     assert_eq!(service("app@two").run[2..], ["app.two", "--port", "8002"]);
     assert!(!service("app@two").essential);
     let visible = |name: &str| service(name).environment.get("CUDA_VISIBLE_DEVICES");

@@ -6,7 +6,7 @@ use bedplate_contract::{
     Cron,
     appliance::{Gate, Log, Network, Requirement, Secret},
     backup::Backup,
-    service::{ConfigFile, Kind, Limits, Probe, Restart, Stop, Wait},
+    service::{ConfigFile, Kind, Limits, NamedCheck, Probe, Restart, Stop, Wait},
 };
 
 use super::{Build, Command, Mount, OciSource, Problem};
@@ -388,6 +388,8 @@ pub struct Service {
     pub ready: Option<Probe>,
     /// Liveness probe.
     pub live: Option<Probe>,
+    /// Checks, by unique names.
+    pub checks: Vec<NamedCheck>,
     /// Limits.
     pub limits: Limits,
     /// Stop.

@@ -1,4 +1,4 @@
-//! `startup`, `ready` and `live`: one check, and how often.
+//! `startup`, `ready`, `live` and `[[service.check]]`: one question, and how often.
 //!
 //! Fields and meaning are those of a Kubernetes probe; the defaults suit a machine that boots
 //! (ask every 2 s, wait 5 s) rather than a cluster (10 s and 1 s).
@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use bedplate_contract::{
     gpu_check::{self, GpuCheck},
     layout,
-    service::{Check, Probe},
+    service::{Check, NamedCheck, Probe},
 };
 
-use super::{decode::Table, image::address, model::Service, name, source::At, unit};
+use super::{content, decode::Table, image::address, model::Service, name, source::At, unit};
 
 /// What a probe is for; its defaults differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Ready,
     /// Kills.
     Live,
+    /// Is told, and may hold the gate.
+    Check,
 }
 
 impl Purpose {
@@ -30,14 +32,24 @@ impl Purpose {
             Self::Startup => "startup",
             Self::Ready => "ready",
             Self::Live => "live",
+            Self::Check => "check",
         }
     }
 
-    /// A minute to start up; three failures in a row otherwise.
+    /// What a probe kills or takes out is asked often; a check may be dear, and is only told.
+    fn period_ms(self) -> u64 {
+        match self {
+            Self::Startup | Self::Ready | Self::Live => 2_000,
+            Self::Check => 60_000,
+        }
+    }
+
+    /// A minute to start up; three failures in a row otherwise; a check is told at once.
     fn failure_threshold(self) -> u32 {
         match self {
             Self::Startup => 30,
             Self::Ready | Self::Live => 3,
+            Self::Check => 1,
         }
     }
 }
@@ -45,29 +57,53 @@ impl Purpose {
 /// Reads the probe of `table` for `purpose`; adds the port it asks to `ports`.
 pub(super) fn read(table: &Table<'_>, purpose: Purpose, ports: &mut Vec<At<u16>>) -> Option<Probe> {
     let in_image = !table.is_absent("oci");
-    table.table(purpose.key())?.decode(|table| {
-        if in_image && !table.is_absent("gpu") {
-            let label = "the root of an image has no `gpu-probe`";
-            table.fail("a `gpu` of a service of an image", label);
+    let probe = table.table(purpose.key())?;
+    Some(probe.decode(|table| fields(table, (purpose, in_image), ports)))
+}
+
+/// `[[service.check]]` of `service`; whose port they ask is no matter.
+pub(super) fn checks(service: &Table<'_>) -> Vec<NamedCheck> {
+    let in_image = !service.is_absent("oci");
+    let mut names = Vec::new();
+    let mut read = |table: &Table<'_>| {
+        let name = table.required("name", name::service);
+        content::check_unique(table.problems(), "check", &name, &mut names);
+        NamedCheck {
+            name: name.value,
+            probe: fields(table, (Purpose::Check, in_image), &mut Vec::new()),
+            gate: table.boolean("gate").unwrap_or(false),
         }
-        let check = read_check(table, ports);
-        let time = |key, default| {
-            let period = table.parsed(key, unit::duration_ms);
-            period.map_or(default, |found| found.value)
-        };
-        let probe = Probe {
-            // The stand-in is never seen: its absence is a problem.
-            check: check.unwrap_or(Check::Exec { run: Vec::new() }),
-            delay_ms: time("delay", 0),
-            period_ms: time("period", 2_000),
-            timeout_ms: time("timeout", 5_000),
-            success_threshold: count(table, "success_threshold").unwrap_or(1),
-            failure_threshold: count(table, "failure_threshold")
-                .unwrap_or(purpose.failure_threshold()),
-        };
-        check_figures(table, purpose, &probe);
-        Some(probe)
-    })
+    };
+    let tables = service.tables("check").into_iter();
+    tables.map(|table| table.decode(&mut read)).collect()
+}
+
+/// The probe of `table` itself.
+fn fields(
+    table: &Table<'_>,
+    (purpose, in_image): (Purpose, bool),
+    ports: &mut Vec<At<u16>>,
+) -> Probe {
+    if in_image && !table.is_absent("gpu") {
+        let label = "the root of an image has no `gpu-probe`";
+        table.fail("a `gpu` of a service of an image", label);
+    }
+    let check = read_check(table, ports);
+    let time = |key, default| {
+        let period = table.parsed(key, unit::duration_ms);
+        period.map_or(default, |found| found.value)
+    };
+    let probe = Probe {
+        // The stand-in is never seen: its absence is a problem.
+        check: check.unwrap_or(Check::Exec { run: Vec::new() }),
+        delay_ms: time("delay", 0),
+        period_ms: time("period", purpose.period_ms()),
+        timeout_ms: time("timeout", 5_000),
+        success_threshold: count(table, "success_threshold").unwrap_or(1),
+        failure_threshold: count(table, "failure_threshold").unwrap_or(purpose.failure_threshold()),
+    };
+    check_figures(table, purpose, &probe);
+    probe
 }
 
 fn count(table: &Table<'_>, key: &'static str) -> Option<u32> {
@@ -81,8 +117,12 @@ fn check_figures(table: &Table<'_>, purpose: Purpose, probe: &Probe) {
     if probe.timeout_ms == 0 {
         table.fail("too short a `timeout`", "expected more than zero");
     }
-    if purpose != Purpose::Ready && probe.success_threshold != 1 {
-        table.fail("wrong `success_threshold`", "must be 1 but for `ready`");
+    let is_killer = matches!(purpose, Purpose::Startup | Purpose::Live);
+    if is_killer && probe.success_threshold != 1 {
+        table.fail(
+            "wrong `success_threshold`",
+            "must be 1 for `startup` and `live`",
+        );
     }
 }
 
@@ -148,7 +188,9 @@ fn read_gpu(table: &Table<'_>) -> Option<Check> {
 /// Whether a probe of `service` asks the driver, as the service's user.
 pub(super) fn ask_gpu(service: &Service) -> bool {
     let probes = [&service.startup, &service.ready, &service.live];
-    let mut checks = probes.into_iter().flatten().map(|probe| &probe.check);
+    let named = service.checks.iter().map(|check| &check.probe);
+    let probes = probes.into_iter().flatten().chain(named);
+    let mut checks = probes.map(|probe| &probe.check);
     checks.any(|check| match check {
         Check::Exec { run } => run
             .first()

@@ -90,6 +90,7 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
         startup: probe::read(table, Purpose::Startup, &mut probed),
         ready: probe::read(table, Purpose::Ready, &mut probed),
         live: probe::read(table, Purpose::Live, &mut probed),
+        checks: probe::checks(table),
         oci,
         ..read_process(table, (known, &instance.scope))
     };
@@ -151,6 +152,7 @@ pub(super) fn read_process(table: &Table<'_>, (known, scope): (&Known<'_>, &Scop
         startup: None,
         ready: None,
         live: None,
+        checks: Vec::new(),
         limits: table
             .table("limits")
             .map(|t| t.decode(read_limits))
@@ -302,17 +304,17 @@ fn read_essential(table: &Table<'_>, kind: Kind, over: Option<bool>) -> bool {
 
 fn check_probes(table: &Table<'_>, service: &Service) {
     let probed = [&service.startup, &service.ready, &service.live];
-    if probed.iter().all(|probe| probe.is_none()) {
+    if probed.iter().all(|probe| probe.is_none()) && service.checks.is_empty() {
         return;
     }
     match service.kind {
         Kind::Daemon => {}
         Kind::Oneshot => table.fail(
-            "a probe on a oneshot",
+            "a probe or check on a oneshot",
             "a oneshot is ready when it has exited with 0",
         ),
         Kind::Scheduled => table.fail(
-            "a probe on a scheduled service",
+            "a probe or check on a scheduled service",
             "a scheduled service is done when it has exited with 0",
         ),
     }

@@ -84,6 +84,7 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
         startup: service.startup,
         ready: service.ready,
         live: service.live,
+        checks: service.checks,
         limits: service.limits,
         stop: service.stop,
     })

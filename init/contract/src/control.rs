@@ -242,6 +242,22 @@ pub struct ServiceStatus {
     /// Times and last result of a scheduled service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleStatus>,
+    /// Its checks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
+}
+
+/// One check of a service as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// Name.
+    pub name: String,
+    /// Whether the gate waits until it holds.
+    pub gate: bool,
+    /// Whether it holds; absent: not known yet.
+    pub good: Option<bool>,
+    /// Why it does not, when it does not.
+    pub because: Option<String>,
 }
 
 /// A scheduled service as it is now.

@@ -37,6 +37,10 @@ pub mod name {
     pub const SERVICE_READY: &str = "service.ready";
     /// A ready service is no longer: `name`, `reason`.
     pub const SERVICE_UNREADY: &str = "service.unready";
+    /// A check of a service holds, for the first time or again: `name`, `check`.
+    pub const CHECK_PASSED: &str = "check.passed";
+    /// A check of a service does not hold: `name`, `check`, `reason`.
+    pub const CHECK_FAILED: &str = "check.failed";
     /// A service's process ended: `name`, `status`.
     pub const SERVICE_EXITED: &str = "service.exited";
     /// A service waits: `name`, `for`, `because`.

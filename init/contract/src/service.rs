@@ -77,6 +77,9 @@ pub struct Service {
     /// A failure past its threshold kills and restarts the service.
     #[serde(default)]
     pub live: Option<Probe>,
+    /// What is asked of it besides once it is ready; no answer restarts it.
+    #[serde(default)]
+    pub checks: Vec<NamedCheck>,
     /// What the cgroup and rlimits enforce.
     #[serde(default)]
     pub limits: Limits,
@@ -182,6 +185,17 @@ pub struct Probe {
     pub success_threshold: u32,
     /// Failures in a row that make it bad; at least 1.
     pub failure_threshold: u32,
+}
+
+/// A question about what a service is for, such as whether its tables are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedCheck {
+    /// Unique among the service's.
+    pub name: String,
+    /// What is asked, and how often.
+    pub probe: Probe,
+    /// Whether the gate waits until it holds; the others are told alone.
+    pub gate: bool,
 }
 
 /// What a probe asks.

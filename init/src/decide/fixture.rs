@@ -42,6 +42,7 @@ pub(crate) fn service(name: &str) -> Service {
         startup: None,
         ready: None,
         live: None,
+        checks: Vec::new(),
         limits: Limits::default(),
         stop: Stop {
             http: None,

@@ -80,7 +80,7 @@ impl State {
 
     fn all_essential_good(&self) -> bool {
         let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
-        essential.all(Unit::is_good)
+        essential.all(|unit| unit.is_good() && unit.holds())
     }
 
     /// What makes it pointless to wait for the deadline.
@@ -104,7 +104,9 @@ impl State {
 
     fn overdue(&self) -> Failure {
         let essential = self.units.iter().filter(|unit| unit.spec.essential);
-        let late: Vec<&Unit> = essential.filter(|unit| !unit.is_good()).collect();
+        let late: Vec<&Unit> = essential
+            .filter(|unit| !unit.is_good() || !unit.holds())
+            .collect();
         let services: Vec<_> = late.iter().map(|unit| unit.spec.name.clone()).collect();
         let seconds = self.appliance.gate.deadline_ms as f64 / 1000.0;
         let what = match services.as_slice() {
@@ -259,7 +261,8 @@ impl State {
         let units = self.units.iter();
         let counts =
             |unit: &&Unit| unit.phase != Phase::Stopped && unit.spec.kind != Kind::Scheduled;
-        let bad = units.filter(|unit| !unit.is_good()).filter(counts);
+        let bad = units.filter(|unit| !unit.is_good() || unit.has_failed_check());
+        let bad = bad.filter(counts);
         let failed = matches!(outcome, Outcome::GateFailed | Outcome::Degraded);
         Verdict {
             subject: Subject::Own,
@@ -273,7 +276,10 @@ impl State {
 
 /// Why a service is not ready, unless it only waits for another.
 fn own_reason(unit: &Unit) -> Option<String> {
-    let because = unit.because.as_ref()?;
+    let because = match unit.is_good() {
+        true => unit.open_check()?,
+        false => unit.because.clone()?,
+    };
     let name = &unit.spec.name;
     (unit.phase != Phase::Waiting).then(|| format!("{name}: {because}"))
 }

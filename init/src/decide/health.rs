@@ -16,7 +16,7 @@ impl Unit {
         if self.spec.kind != Kind::Daemon {
             return;
         }
-        for probe in ProbeKind::ALL {
+        for probe in ProbeKind::all(&self.spec) {
             if run.probes.take_due(probe, turn.now) {
                 turn.act(Action::Probe {
                     service: self.id,
@@ -46,10 +46,15 @@ impl Unit {
         let Some(finding) = finding else {
             return Err(self.refuse("stale probe result"));
         };
-        if let Err(reason) = check.outcome {
-            self.because = Some(format!("{} probe: {reason}", check.probe.word()));
+        match (check.probe, check.outcome) {
+            (ProbeKind::Check(at), outcome) => self.checked(at, (finding, outcome), turn),
+            (probe, outcome) => {
+                if let Err(reason) = outcome {
+                    self.because = Some(format!("{} probe: {reason}", probe.word()));
+                }
+                self.conclude(probe, finding, turn);
+            }
         }
-        self.conclude(check.probe, finding, turn);
         Ok(())
     }
 
@@ -60,6 +65,8 @@ impl Unit {
             (ProbeKind::Ready, Finding::Good) => self.become_ready(turn),
             (ProbeKind::Ready, Finding::Bad) => self.become_unready(turn),
             (ProbeKind::Startup | ProbeKind::Live, Finding::Bad) => self.condemn(turn),
+            // `checked` takes those.
+            (ProbeKind::Check(_), _) => {}
         }
     }
 
@@ -86,6 +93,7 @@ impl Unit {
             return;
         }
         self.phase = Phase::Ready;
+        self.begin_asking(turn);
         let since = self.run.as_ref().map_or(turn.now, |run| run.since);
         let line = turn.line(name::SERVICE_READY);
         let ms = turn.now.saturating_sub(since);

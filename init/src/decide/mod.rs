@@ -6,6 +6,7 @@
 
 mod action;
 mod backoff;
+mod check;
 mod condition;
 mod down;
 mod event;

@@ -13,11 +13,18 @@ pub enum ProbeKind {
     Ready,
     /// Its failure ends the run.
     Live,
+    /// The check at this place: its failure is told.
+    Check(usize),
 }
 
 impl ProbeKind {
-    /// All, in the order in which they are asked.
-    pub const ALL: [Self; 3] = [Self::Startup, Self::Ready, Self::Live];
+    /// All that `service` may have, in the order in which they are asked.
+    pub fn all(service: &Service) -> impl Iterator<Item = Self> + use<> {
+        let checks = (0..service.checks.len()).map(Self::Check);
+        [Self::Startup, Self::Ready, Self::Live]
+            .into_iter()
+            .chain(checks)
+    }
 
     /// The probe of this kind that `service` declares.
     pub fn of(self, service: &Service) -> Option<&Probe> {
@@ -25,6 +32,7 @@ impl ProbeKind {
             Self::Startup => service.startup.as_ref(),
             Self::Ready => service.ready.as_ref(),
             Self::Live => service.live.as_ref(),
+            Self::Check(at) => service.checks.get(at).map(|check| &check.probe),
         }
     }
 
@@ -34,6 +42,7 @@ impl ProbeKind {
             Self::Startup => "startup",
             Self::Ready => "ready",
             Self::Live => "live",
+            Self::Check(_) => "check",
         }
     }
 }
@@ -49,9 +58,14 @@ pub(super) enum Finding {
     Bad,
 }
 
-/// The probes of one run.
+/// The probes of one run, and its checks once it was ready.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Probes([Option<Tally>; 3]);
+pub(super) struct Probes {
+    startup: Option<Tally>,
+    ready: Option<Tally>,
+    live: Option<Tally>,
+    checks: Vec<Tally>,
+}
 
 /// The checks of one probe so far.
 #[derive(Debug, Clone, Default)]
@@ -78,21 +92,43 @@ impl Probes {
 
     /// Plans the probes that a startup probe held back.
     pub fn release(&mut self, service: &Service, (since, now): (u64, u64)) {
-        self.0[ProbeKind::Startup as usize] = None;
+        self.startup = None;
         self.plan(service, ProbeKind::Ready, (since, now));
         self.plan(service, ProbeKind::Live, (since, now));
     }
 
-    fn plan(&mut self, service: &Service, kind: ProbeKind, (since, now): (u64, u64)) {
-        self.0[kind as usize] = kind.of(service).map(|probe| Tally {
-            due: Some(since.saturating_add(probe.delay_ms).max(now)),
-            ..Tally::default()
-        });
+    /// Plans the first round of checks of a service that is ready `now`, unless there was one.
+    pub fn plan_checks(&mut self, service: &Service, now: u64) {
+        if self.checks.is_empty() {
+            let checks = service.checks.iter();
+            self.checks = checks
+                .map(|check| Tally::begin(&check.probe, (now, now)))
+                .collect();
+        }
+    }
+
+    fn plan(&mut self, service: &Service, kind: ProbeKind, times: (u64, u64)) {
+        let planned = kind.of(service).map(|probe| Tally::begin(probe, times));
+        match kind {
+            ProbeKind::Startup => self.startup = planned,
+            ProbeKind::Ready => self.ready = planned,
+            ProbeKind::Live => self.live = planned,
+            ProbeKind::Check(_) => {}
+        }
+    }
+
+    fn tally(&mut self, kind: ProbeKind) -> Option<&mut Tally> {
+        match kind {
+            ProbeKind::Startup => self.startup.as_mut(),
+            ProbeKind::Ready => self.ready.as_mut(),
+            ProbeKind::Live => self.live.as_mut(),
+            ProbeKind::Check(at) => self.checks.get_mut(at),
+        }
     }
 
     /// Whether a check of `kind` is due; it then counts as begun.
     pub fn take_due(&mut self, kind: ProbeKind, now: u64) -> bool {
-        let Some(tally) = &mut self.0[kind as usize] else {
+        let Some(tally) = self.tally(kind) else {
             return false;
         };
         let due = tally.due.is_some_and(|due| due <= now);
@@ -105,7 +141,7 @@ impl Probes {
 
     /// Counts one outcome; `None` when no check of `kind` was in flight.
     pub fn record(&mut self, kind: ProbeKind, probe: &Probe, outcome: Outcome) -> Option<Finding> {
-        let tally = self.0[kind as usize].as_mut()?;
+        let tally = self.tally(kind)?;
         if tally.due.is_some() {
             return None;
         }
@@ -115,7 +151,13 @@ impl Probes {
 
     /// The first moment at which a check is due.
     pub fn deadline(&self) -> Option<u64> {
-        self.0.iter().flatten().filter_map(|tally| tally.due).min()
+        let probes = [&self.startup, &self.ready, &self.live]
+            .into_iter()
+            .flatten();
+        probes
+            .chain(&self.checks)
+            .filter_map(|tally| tally.due)
+            .min()
     }
 }
 
@@ -129,6 +171,14 @@ pub(super) struct Outcome {
 }
 
 impl Tally {
+    /// One whose first check is due after the probe's delay `since` then, and not before `now`.
+    fn begin(probe: &Probe, (since, now): (u64, u64)) -> Self {
+        Self {
+            due: Some(since.saturating_add(probe.delay_ms).max(now)),
+            ..Self::default()
+        }
+    }
+
     fn count(&mut self, probe: &Probe, good: bool) -> Finding {
         if good {
             self.failures = 0;

@@ -9,6 +9,7 @@ use bedplate_contract::{
 use super::{
     Action, Exit, ServiceId, TransitionError, Turn,
     backoff::{Backoff, Exhaustion},
+    check::Standing,
     condition::Conditions,
     job::Job,
     probe::Probes,
@@ -39,6 +40,8 @@ pub(super) struct Unit {
     pub last: Option<LastRun>,
     /// Milliseconds that the last process ran.
     pub ran: u64,
+    /// What its checks have come to in this run, by their places.
+    pub checks: Vec<Standing>,
     /// The run that an operator asked for.
     pub job: Option<Job>,
 }
@@ -95,6 +98,7 @@ impl Unit {
             next: None,
             last: None,
             ran: 0,
+            checks: Vec::new(),
             job: None,
         }
     }
@@ -137,6 +141,7 @@ impl Unit {
         self.because = None;
         self.blocker = None;
         self.conditions = Conditions::default();
+        self.forget_checks();
         turn.act(Action::Start {
             service: self.id,
             run: self.starts,

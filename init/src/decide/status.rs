@@ -49,6 +49,7 @@ impl Unit {
             restarts: self.starts.saturating_sub(1),
             because: self.because.clone(),
             schedule: self.schedule_status(),
+            checks: self.statuses().collect(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Scenes of the core, event by event, and what holds in every order of events.
 
+mod checks;
 mod conditions;
 mod leaving;
 mod model;

@@ -74,6 +74,7 @@ pub fn service(name: &str, run: &[&str]) -> Service {
         startup: None,
         ready: None,
         live: None,
+        checks: Vec::new(),
         limits: Limits::default(),
         stop: Stop {
             http: None,

@@ -8,7 +8,9 @@ use bedplate_contract::{
     backup::{Backup, BackupStep, Content},
     control::{BootState, Reply, Request},
     event::{Event, name},
-    service::{Check, Condition, ConfigFile, Kind, Mount, RestartWhen, Service, StopHttp, Wait},
+    service::{
+        Check, Condition, ConfigFile, Kind, Mount, NamedCheck, RestartWhen, Service, StopHttp, Wait,
+    },
 };
 
 use crate::{
@@ -26,6 +28,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("a_crashing_service_is_restarted_and_given_up", crashing),
     ("an_essential_failure_fails_the_gate", essential_failure),
     ("a_failed_gate_has_the_words_of_the_probe", probe_words),
+    ("a_check_of_the_gate_is_waited_for", gate_check),
     ("a_program_that_is_not_there_is_named", missing_program),
     ("a_dead_service_is_restarted_by_its_live_probe", live_probe),
     ("everything_stops_in_reverse_order", ordered_stop),
@@ -233,6 +236,40 @@ fn probe_words() -> Result<()> {
     let expected =
         "not ready: late, above within 3 s; late: ready probe: exit status 3: no database";
     ensure!(reason == expected, "{reason}");
+    Ok(())
+}
+
+fn gate_check() -> Result<()> {
+    let mut data = script("data", "while :; do sleep 1; done");
+    let check = |name: &str, words: &str, gate| NamedCheck {
+        name: name.to_owned(),
+        probe: probe(Check::Exec {
+            run: ["/usr/bin/sh", "-c", words].map(str::to_owned).into(),
+        }),
+        gate,
+    };
+    data.checks = vec![
+        check(
+            "tables",
+            "test -e /tmp/tables || { echo no tables; exit 1; }",
+            true,
+        ),
+        check("lag", "exit 3", false),
+    ];
+    let container = Container::start(&appliance(vec![data]))?;
+    let failed = container.wait_for(name::CHECK_FAILED)?;
+    ensure!(failed.field("check") == Some("tables"), "{failed}");
+    ensure!(
+        failed.field("reason") == Some("exit status 1: no tables"),
+        "{failed}"
+    );
+    ensure!(container.service("data")?.state == "ready");
+    ensure!(container.status()?.boot == BootState::Gating);
+    fs::write(container.path("/tmp/tables"), "")?;
+    container.wait_for(name::HEALTHY)?;
+    let checks = container.service("data")?.checks;
+    let good: Vec<_> = checks.iter().map(|check| check.good).collect();
+    ensure!(good == [Some(true), Some(false)], "{checks:?}");
     Ok(())
 }
 

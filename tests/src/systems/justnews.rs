@@ -88,5 +88,12 @@ fn check_services(stage: &Stage) -> Result<()> {
         let service = service.with_context(|| format!("no service {name}"))?;
         ensure!(service.state == "ready", "{name} is {}", service.state);
     }
+    // The gate has passed, so a request went through the front door.
+    let checks = stage.service("nginx")?.checks;
+    let through = checks.iter().find(|check| check.name == "front-door");
+    ensure!(
+        through.and_then(|check| check.good) == Some(true),
+        "{checks:?}"
+    );
     Ok(())
 }

@@ -45,7 +45,8 @@ fn event() -> impl Strategy<Value = Event> {
     let probe = prop_oneof![
         Just(ProbeKind::Startup),
         Just(ProbeKind::Ready),
-        Just(ProbeKind::Live)
+        Just(ProbeKind::Live),
+        Just(ProbeKind::Check(0))
     ];
     let outcome = result();
     prop_oneof![

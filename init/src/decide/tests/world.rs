@@ -110,15 +110,22 @@ impl World {
     }
 
     /// Answers a check of run `run`.
-    pub fn check(&mut self, service: usize, (run, probe): (u32, ProbeKind), good: bool) {
-        self.send(Event::Probed {
+    pub fn check(&mut self, service: usize, of: (u32, ProbeKind), good: bool) {
+        self.try_check(service, of, good).unwrap();
+    }
+
+    pub fn try_check(
+        &mut self,
+        service: usize,
+        (run, probe): (u32, ProbeKind),
+        good: bool,
+    ) -> Result<(), TransitionError> {
+        let outcome = if good { Ok(()) } else { Err("no".to_owned()) };
+        self.try_send(Event::Probed {
             service: ServiceId(service),
             run,
-            check: Checked {
-                probe,
-                outcome: if good { Ok(()) } else { Err("no".to_owned()) },
-            },
-        });
+            check: Checked { probe, outcome },
+        })
     }
 
     pub fn state_of(&self, service: usize) -> String {

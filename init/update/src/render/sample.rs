@@ -49,6 +49,7 @@ pub fn services() -> Vec<ServiceStatus> {
         restarts: 0,
         because: None,
         schedule: None,
+        checks: Vec::new(),
     };
     let waiting = ServiceStatus {
         name: "mcp_bus".to_owned(),
@@ -58,6 +59,7 @@ pub fn services() -> Vec<ServiceStatus> {
         restarts: 3,
         because: Some("waiting for postgres because it is not ready".to_owned()),
         schedule: None,
+        checks: Vec::new(),
     };
     let optional = ServiceStatus {
         essential: false,

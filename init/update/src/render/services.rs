@@ -1,6 +1,6 @@
 //! Services with their state, and why they are not ready.
 
-use bedplate_contract::control::{ScheduleStatus, ServiceStatus};
+use bedplate_contract::control::{CheckStatus, ScheduleStatus, ServiceStatus};
 
 use super::{
     table,
@@ -25,7 +25,8 @@ fn row(service: &ServiceStatus) -> Vec<String> {
     let pid = service.pid.map(|pid| pid.to_string());
     let because = service.because.as_deref().map(printable);
     let times = service.schedule.as_ref().map(times);
-    let because: Vec<_> = because.into_iter().chain(times).collect();
+    let checks = service.checks.iter().filter_map(failed);
+    let because: Vec<_> = because.into_iter().chain(times).chain(checks).collect();
     vec![
         printable(&service.name),
         printable(&service.state),
@@ -34,6 +35,16 @@ fn row(service: &ServiceStatus) -> Vec<String> {
         service.restarts.to_string(),
         because.join("; "),
     ]
+}
+
+/// A check that does not hold, and why.
+fn failed(check: &CheckStatus) -> Option<String> {
+    let because = check.because.as_deref()?;
+    Some(format!(
+        "check {}: {}",
+        printable(&check.name),
+        printable(because)
+    ))
 }
 
 /// When a scheduled service runs next, and how it ran last.
@@ -60,7 +71,7 @@ fn times(schedule: &ScheduleStatus) -> String {
 #[cfg(test)]
 mod tests {
     use bedplate_contract::{
-        control::{LastRun, ScheduleStatus},
+        control::{CheckStatus, LastRun, ScheduleStatus},
         utc::Time,
     };
 
@@ -88,6 +99,20 @@ mod tests {
         let expected =
             "next at 2026-08-01T02:00:00Z, last failed at 2026-07-31T02:00:01Z in 1.500 s\n";
         assert!(super::render(&services).ends_with(expected));
+    }
+
+    #[test]
+    fn a_check_that_does_not_hold_says_why() {
+        let mut services = sample::services();
+        services.truncate(1);
+        let check = |name: &str, because: Option<&str>| CheckStatus {
+            name: name.to_owned(),
+            gate: false,
+            good: Some(because.is_none()),
+            because: because.map(str::to_owned),
+        };
+        services[0].checks = vec![check("tables", None), check("lag", Some("exit status 1"))];
+        assert!(super::render(&services).ends_with("0         check lag: exit status 1\n"));
     }
 
     #[test]
