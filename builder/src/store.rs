@@ -5,6 +5,7 @@
 //! builds and power loss leave at worst a `tmp/` entry that nobody reads, swept when the store is
 //! opened again. Partial downloads stay there: the next build goes on with them.
 
+mod prune;
 mod scratch;
 
 use std::{
@@ -77,21 +78,6 @@ impl Store {
         &self.root
     }
 
-    /// Removes the outputs of all steps, and what interrupted builds left; downloads stay.
-    ///
-    /// No build may run meanwhile.
-    ///
-    /// # Errors
-    /// A directory that cannot be removed.
-    pub fn prune(&self) -> Result<(), StoreError> {
-        for part in ["steps", "tmp", "locks"] {
-            let path = self.root.join(part);
-            fs::remove_dir_all(&path).map_err(|e| fail("remove", &path, e))?;
-            fs::create_dir_all(&path).map_err(|e| fail("make the store directory", &path, e))?;
-        }
-        Ok(())
-    }
-
     /// Where a blob lies once it is there.
     pub fn blob(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.hex())
@@ -125,6 +111,7 @@ impl Store {
     ) -> Result<PathBuf, E> {
         let target = self.step(key);
         if target.is_dir() {
+            prune::note_use(&target);
             return Ok(target);
         }
         let _lock = self.lock(key)?;

@@ -1,10 +1,10 @@
 //! `bedplate cache`: the store, seen from outside.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 
-use crate::store::Store;
+use crate::{definition::unit, store::Store};
 
 /// Arguments of `bedplate cache`.
 #[derive(Debug, clap::Args)]
@@ -19,8 +19,16 @@ enum Verb {
     Path,
     /// Prints how much each part of the store takes.
     Size,
-    /// Removes the outputs of all steps; downloads stay.
-    Prune,
+    /// Removes the outputs of steps; downloads stay.
+    Prune {
+        /// Keeps those that a build has used in this time, such as `12h`, `7d` or `4w`.
+        #[arg(long, value_name = "AGE", value_parser = age)]
+        unused_for: Option<Duration>,
+    },
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    unit::age_seconds(text).map(Duration::from_secs)
 }
 
 /// Runs the verb.
@@ -33,7 +41,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 println!("{part:<6} {:>8} MiB", size(&root.join(part))? >> 20);
             }
         }
-        Verb::Prune => Store::open(&root)?.prune()?,
+        Verb::Prune { unused_for } => {
+            let count = Store::open(&root)?.prune(unused_for.unwrap_or_default())?;
+            println!("removed the outputs of {count} steps");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

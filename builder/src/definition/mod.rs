@@ -37,7 +37,7 @@ mod state;
 mod summary;
 mod template;
 mod tree;
-mod unit;
+pub(crate) mod unit;
 mod update;
 mod wait;
 mod watchdog;

@@ -15,7 +15,7 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// Anything else, zero excepted, and overflow.
-pub(super) fn age_seconds(text: &str) -> Result<u64, String> {
+pub(crate) fn age_seconds(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 3] = [("h", 3_600), ("d", 86_400), ("w", 604_800)];
     scaled(text, &UNITS).ok_or_else(|| "expected an age such as `12h`, `7d` or `4w`".into())
 }
