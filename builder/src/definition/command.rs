@@ -1,6 +1,6 @@
 //! Commands that run while an image is built: of `[build]` and `[validate]`.
 
-use super::{decode::Table, source::At, template::Scope};
+use super::{decode::Table, source::At};
 
 /// A text for `/bin/sh -e`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,13 +9,6 @@ pub struct Command {
     pub text: String,
     /// Where it stands: `file:line`.
     pub place: String,
-}
-
-/// `[validate]` of an image, after those of its parts: what judges the finished root.
-pub(super) fn validations(root: &Table<'_>, scope: &Scope) -> Vec<Command> {
-    let tables = root.everywhere("validate").into_iter();
-    let tables = tables.map(|table| table.with_scope(scope));
-    tables.flat_map(|table| table.decode(read)).collect()
 }
 
 /// `run` of `table`: at least one.

@@ -39,6 +39,7 @@ mod template;
 mod tree;
 pub(crate) mod unit;
 mod update;
+mod validate;
 mod wait;
 mod watchdog;
 pub mod wheel;
@@ -74,6 +75,7 @@ pub use problem::{DefinitionErrors, Problem};
 pub use profile::profile_names;
 pub use summary::Summary;
 pub use tree::{SourceContent, SourceEntry, SourceTree, TreeReadError, TreeSource, read_tree};
+pub use validate::{Exhibit, Validation};
 
 /// What the nouns of a definition may refer to.
 #[derive(Debug)]
@@ -225,7 +227,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         trees: origin::read_trees(root, &known),
         directories: content::read_directories(root, &known),
         builds: profile.build.into_iter().chain(of_image).collect(),
-        validations: command::validations(root, &scope),
+        validation: validate::read(root, &known),
         backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,
         firewall,

@@ -9,7 +9,7 @@ use bedplate_contract::{
     service::{ConfigFile, Kind, Limits, NamedCheck, Probe, Restart, Stop, Wait},
 };
 
-use super::{Build, Command, Mount, OciSource, Problem};
+use super::{Build, Mount, OciSource, Problem, Validation};
 
 /// A validated definition for one profile.
 #[derive(Debug, Clone)]
@@ -24,8 +24,8 @@ pub struct Definition {
     pub profile: Profile,
     /// `[build]` of the profile, then that of the image.
     pub builds: Vec<Build>,
-    /// `[validate]`: commands that must succeed in the finished root.
-    pub validations: Vec<Command>,
+    /// `[validate]`.
+    pub validation: Validation,
     /// `[[user]]`, each once.
     pub users: Vec<User>,
     /// `[[file]]`, read and rendered; the files of trees stay paths until the layer stage.

@@ -10,7 +10,8 @@ use bedplate_contract::Digest;
 use super::step::{Input, Parts};
 use crate::{
     definition::{
-        Build, Command, Definition, File, SourceContent, SourceEntry, SourceTree, TreeSource,
+        Build, Command, Definition, Exhibit, File, SourceContent, SourceEntry, SourceTree,
+        TreeSource,
     },
     host::HostPrograms,
     registry::PinnedImage,
@@ -45,6 +46,11 @@ pub(super) fn commands(build: &Build) -> [Input; 2] {
 pub(super) fn texts(commands: &[Command]) -> Input {
     let texts: Vec<&str> = commands.iter().map(|c| c.text.as_str()).collect();
     value("commands", &texts)
+}
+
+/// A file that only commands see.
+pub(super) fn exhibit(file: &Exhibit) -> Input {
+    Input::new(format!("file {}", file.name), Digest::of(&file.content))
 }
 
 /// A file as it is before packages are configured: its owner may not exist yet.

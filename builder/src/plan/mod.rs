@@ -22,7 +22,7 @@ pub use step::{Input, Step};
 
 use crate::{
     bundle,
-    definition::{Build, Definition, SourceTree, TreeSource},
+    definition::{Build, Definition, SourceTree, TreeSource, Validation},
     disk,
     host::HostPrograms,
     image,
@@ -272,9 +272,10 @@ fn config(definition: &Definition, app: &Step) -> Step {
 
 /// No layer: what the commands write is thrown away.
 fn validate(definition: &Definition, config: &Step) -> Option<Step> {
-    let commands = &definition.validations;
-    let inputs = || vec![layer(config), input::texts(commands)];
-    (!commands.is_empty()).then(|| Step::new("validate", version::VALIDATE, inputs()))
+    let Validation { commands, files } = &definition.validation;
+    let inputs = [layer(config), input::texts(commands)].into_iter();
+    let inputs = inputs.chain(files.iter().map(input::exhibit)).collect();
+    (!commands.is_empty()).then(|| Step::new("validate", version::VALIDATE, inputs))
 }
 
 fn init(

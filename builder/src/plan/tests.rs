@@ -6,7 +6,7 @@ use bedplate_contract::{Digest, SchemaVersion};
 
 use super::*;
 use crate::{
-    definition::{self, BuildOrigin, Command, SourceContent, SourceEntry},
+    definition::{self, BuildOrigin, Command, Exhibit, SourceContent, SourceEntry},
     registry::{Blob, PinnedImage},
     resolve::lock::LockedPackage,
 };
@@ -73,7 +73,8 @@ impl Inputs {
         let mut definition = definition::load(directory.path(), "min", &profiles).unwrap();
         definition.services[0].oci = Some("page".to_owned());
         definition.builds = vec![build()];
-        definition.validations = vec![command("nginx -t")];
+        definition.validation.commands = vec![command("nginx -t")];
+        definition.validation.files = vec![exhibit("one")];
         Self {
             definition,
             lock: lock(),
@@ -167,6 +168,13 @@ fn command(text: &str) -> Command {
     }
 }
 
+fn exhibit(content: &str) -> Exhibit {
+    Exhibit {
+        name: "test.yml".to_owned(),
+        content: content.into(),
+    }
+}
+
 fn image(name: &str) -> PinnedImage {
     PinnedImage {
         name: name.to_owned(),
@@ -199,7 +207,7 @@ fn the_same_inputs_give_the_same_plan() {
 #[test]
 fn a_change_reaches_what_is_derived_and_nothing_else() {
     type Edit = fn(&mut Inputs);
-    let cases: [(&str, Edit, &[&str]); 27] = [
+    let cases: [(&str, Edit, &[&str]); 28] = [
         ("nothing", |_| {}, &[]),
         (
             "tools",
@@ -290,12 +298,17 @@ fn a_change_reaches_what_is_derived_and_nothing_else() {
         ),
         (
             "validation",
-            |i| i.definition.validations[0].text.push('2'),
+            |i| i.definition.validation.commands[0].text.push('2'),
+            &["validate"],
+        ),
+        (
+            "file of a validation",
+            |i| i.definition.validation.files[0] = exhibit("two"),
             &["validate"],
         ),
         (
             "place of a validation",
-            |i| i.definition.validations[0].place.push('2'),
+            |i| i.definition.validation.commands[0].place.push('2'),
             &[],
         ),
         (

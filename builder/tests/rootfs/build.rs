@@ -181,7 +181,7 @@ fn judged() -> Option<Fixture> {
 
 fn validated(run: &str) -> String {
     format!(
-        "{IMAGE}\n[[file]]\npath = \"/etc/judged\"\ncontent = \"fine\"\n\n[validate]\nrun = [{run}]\n"
+        "{IMAGE}\n[[file]]\npath = \"/etc/judged\"\ncontent = \"fine\"\n\n[validate]\nfiles = [\"app/run\"]\nrun = [{run}]\n"
     )
 }
 
@@ -190,11 +190,12 @@ fn what_judges_the_root_sees_its_files_and_leaves_nothing() {
     let Some(fixture) = judged() else {
         return;
     };
-    let run = r#""read -r text < /etc/judged || true; test $text = fine", "echo > /etc/left""#;
+    let run = r#""read -r text < /etc/judged || true; test $text = fine", "test -e /validate/run; echo > /etc/left""#;
     let rootfs = fixture.build(&validated(run));
     let root = rootfs.mount().unwrap();
     assert!(root.path().join("etc/judged").exists());
     assert!(!root.path().join("etc/left").exists());
+    assert!(!root.path().join("validate").exists());
     let plain = fixture.build(&validated(r#""true""#));
     assert_eq!(dump_layers(&rootfs), dump_layers(&plain));
 }
