@@ -121,6 +121,27 @@ fn digests() {
 }
 
 #[test]
+fn fat_labels() {
+    let mut sector = vec![0; 512];
+    for (at, bytes) in [
+        (66, &b"\x29\x12\x34\x56\x78BEDPLATE   FAT32   "[..]),
+        (510, &[0x55, 0xaa]),
+    ] {
+        sector[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    attack(hostile::fat_label, CASES, &[sector]);
+}
+
+#[test]
+fn secret_references() {
+    let documents = texts(&[
+        "requirepass ${secret:redis-password}\nmasterauth ${secret:redis-password}\n",
+        "# $1 ${HOME}\n",
+    ]);
+    attack(hostile::secret_references, CASES, &documents);
+}
+
+#[test]
 fn control_requests() {
     let requests = texts(&[
         r#"{"request":"status"}"#,

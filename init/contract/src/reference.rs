@@ -3,6 +3,8 @@
 //! The builder refuses texts with an unknown name, PID 1 puts the values in. Everything else is
 //! left as it is, so `$1` and `${HOME}` of a program's own language need no escape.
 
+use std::fmt;
+
 /// What begins a reference.
 const OPEN: &str = "${secret:";
 
@@ -13,6 +15,16 @@ pub enum Piece<'a> {
     Text(&'a str),
     /// Name of the secret whose value stands here.
     Secret(&'a str),
+}
+
+/// As it is written in a text.
+impl fmt::Display for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Secret(name) => write!(f, "{OPEN}{name}}}"),
+        }
+    }
 }
 
 /// A reference that nothing ends.

@@ -5,8 +5,9 @@ use bedplate_contract::{
     backup::Manifest,
     control,
     event::Event,
-    gpu,
+    fat, gpu,
     meta::{self, Frame},
+    reference,
     verity::Superblock,
 };
 use sha2::{Digest as _, Sha256};
@@ -168,5 +169,28 @@ pub fn gpu_report(bytes: &[u8]) -> bool {
     };
     let again = report.encode().and_then(|text| gpu::Report::parse(&text));
     round_trips(&report, again);
+    true
+}
+
+/// The first sector of a disk that somebody plugged in: a label fits its field.
+pub fn fat_label(bytes: &[u8]) -> bool {
+    let Some(label) = fat::label(bytes) else {
+        return false;
+    };
+    assert!(label.len() <= 11 && label.is_ascii(), "{label:?}");
+    true
+}
+
+/// A text with secrets to be put in: its pieces are the text, and none of its names reaches beyond a
+/// line.
+pub fn secret_references(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(pieces) = reference::pieces(&text) else {
+        assert_eq!(reference::names(&text).count(), 0);
+        return false;
+    };
+    let whole: String = pieces.iter().map(ToString::to_string).collect();
+    assert_eq!(whole, text);
+    assert!(reference::names(&text).all(|name| !name.contains(['}', '\n'])));
     true
 }

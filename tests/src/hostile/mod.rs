@@ -14,7 +14,7 @@ mod upgrade;
 pub use archive::{apt_sources, deb822, definition, lock, package, relations, release, versions};
 pub use contract::{
     appliance, backup_manifest, boot_record, boot_report, control_reply, control_request, cron,
-    digest, entry_name, event, gpu_report, verity_superblock,
+    digest, entry_name, event, fat_label, gpu_report, secret_references, verity_superblock,
 };
 pub use network::dhcp;
 pub use registry::{
