@@ -11,7 +11,7 @@ use super::{
     Known,
     content::check_unique,
     decode::Table,
-    environment, name,
+    environment, name, port,
     source::At,
     template::{Scope, typed},
 };
@@ -27,6 +27,8 @@ pub(super) struct Instance {
     pub requires: Vec<At<String>>,
     /// Added to the service's.
     pub after: Vec<At<String>>,
+    /// Added to the service's.
+    pub ports: Vec<At<u16>>,
     /// Laid over the service's.
     pub environment: BTreeMap<String, String>,
     /// Replaces the service's.
@@ -67,6 +69,7 @@ fn bare(name: Option<String>, scope: &Scope) -> Instance {
         scope: scope.with_instance(value),
         requires: Vec::new(),
         after: Vec::new(),
+        ports: Vec::new(),
         environment: BTreeMap::new(),
         essential: None,
     }
@@ -95,6 +98,7 @@ fn detailed(table: &Table<'_>, name: String, scope: Scope, known: &Known<'_>) ->
     Instance {
         requires: table.strings("requires"),
         after: table.strings("after"),
+        ports: port::read(table),
         essential: table.boolean("essential"),
         name: Some(name),
         scope,

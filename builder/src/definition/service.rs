@@ -71,7 +71,7 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     table.know(&["instance", "instances"]);
     let template = table.required("name", name::service).value;
     let (mut probed, mut awaited) = (Vec::new(), Vec::new());
-    let listens = port::read(table);
+    let listens = [port::read(table), instance.ports.clone()].concat();
     let kind = read_kind(table);
     let oci = known.images.find(table, "oci").map(|image| image.value);
     let service = Service {
