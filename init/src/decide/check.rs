@@ -1,7 +1,9 @@
 //! Checks of a service: asked once it is ready and again after each period. None restarts it or
 //! makes it unready; those of the gate hold the boot back until they hold.
 
-use bedplate_contract::{control::CheckStatus, event::name};
+use std::{iter, mem};
+
+use bedplate_contract::{control::CheckStatus, event::name, service::NamedCheck};
 
 use super::{Turn, probe::Finding, service::Unit};
 
@@ -17,6 +19,31 @@ pub(super) enum Standing {
     Bad(String),
 }
 
+impl Standing {
+    /// What it is after one more answer.
+    fn after(self, finding: Finding, outcome: Result<(), String>) -> Self {
+        match (finding, outcome) {
+            (Finding::Good, _) => Self::Good,
+            (Finding::Bad, Err(reason)) => Self::Bad(reason),
+            _ => self,
+        }
+    }
+
+    fn status(&self, check: &NamedCheck) -> CheckStatus {
+        let (good, because) = match self {
+            Self::Open => (None, None),
+            Self::Good => (Some(true), None),
+            Self::Bad(reason) => (Some(false), Some(reason.clone())),
+        };
+        CheckStatus {
+            name: check.name.clone(),
+            gate: check.gate,
+            good,
+            because,
+        }
+    }
+}
+
 impl Unit {
     /// Forgets what an earlier run came to.
     pub(super) fn forget_checks(&mut self) {
@@ -30,7 +57,7 @@ impl Unit {
         }
     }
 
-    /// Takes the answer to the check at `at`.
+    /// Takes the answer to the check at `at`; told when it is another than before.
     pub(super) fn checked(
         &mut self,
         at: usize,
@@ -41,27 +68,19 @@ impl Unit {
         else {
             return;
         };
-        let line = |name| {
-            turn.line(name)
-                .with("name", &self.spec.name)
-                .with("check", &check.name)
+        let before = mem::discriminant(standing);
+        *standing = mem::take(standing).after(finding, outcome);
+        let line = match standing {
+            Standing::Open => return,
+            Standing::Good => turn.line(name::CHECK_PASSED),
+            Standing::Bad(reason) => turn.line(name::CHECK_FAILED).with("reason", reason),
         };
-        let told = match (finding, outcome, &*standing) {
-            (Finding::Good, _, Standing::Open | Standing::Bad(_)) => {
-                *standing = Standing::Good;
-                line(name::CHECK_PASSED)
-            }
-            (Finding::Bad, Err(reason), before) => {
-                let is_news = !matches!(before, Standing::Bad(_));
-                *standing = Standing::Bad(reason.clone());
-                if !is_news {
-                    return;
-                }
-                line(name::CHECK_FAILED).with("reason", reason)
-            }
-            _ => return,
-        };
-        turn.emit(told);
+        if before != mem::discriminant(standing) {
+            turn.emit(
+                line.with("name", &self.spec.name)
+                    .with("check", &check.name),
+            );
+        }
     }
 
     /// Whether all checks hold that the gate waits for.
@@ -90,23 +109,7 @@ impl Unit {
 
     /// Every check as it is now.
     pub(super) fn statuses(&self) -> impl Iterator<Item = CheckStatus> {
-        let standings = self.checks.iter().chain(std::iter::repeat(&Standing::Open));
-        self.spec
-            .checks
-            .iter()
-            .zip(standings)
-            .map(|(check, standing)| CheckStatus {
-                name: check.name.clone(),
-                gate: check.gate,
-                good: match standing {
-                    Standing::Open => None,
-                    Standing::Good => Some(true),
-                    Standing::Bad(_) => Some(false),
-                },
-                because: match standing {
-                    Standing::Bad(reason) => Some(reason.clone()),
-                    Standing::Open | Standing::Good => None,
-                },
-            })
+        let standings = self.checks.iter().chain(iter::repeat(&Standing::Open));
+        iter::zip(&self.spec.checks, standings).map(|(check, standing)| standing.status(check))
     }
 }
