@@ -70,16 +70,17 @@ impl Unit {
         };
         let before = mem::discriminant(standing);
         *standing = mem::take(standing).after(finding, outcome);
-        let line = match standing {
-            Standing::Open => return,
-            Standing::Good => turn.line(name::CHECK_PASSED),
-            Standing::Bad(reason) => turn.line(name::CHECK_FAILED).with("reason", reason),
-        };
-        if before != mem::discriminant(standing) {
-            turn.emit(
-                line.with("name", &self.spec.name)
-                    .with("check", &check.name),
-            );
+        if before == mem::discriminant(standing) {
+            return;
+        }
+        let line = |event| turn.line(event).with("name", &self.spec.name);
+        match standing {
+            Standing::Open => {}
+            Standing::Good => turn.emit(line(name::CHECK_PASSED).with("check", &check.name)),
+            Standing::Bad(reason) => {
+                let line = line(name::CHECK_FAILED).with("check", &check.name);
+                turn.emit(line.with("reason", reason));
+            }
         }
     }
 
