@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use bedplate_contract::{
 };
 use serde_json::Value;
 
-use crate::{machine::Machine, vm::Vm};
+use crate::{bedplate, machine::Machine, vm::Vm};
 
 /// A boot of many services takes some minutes under TCG, more beside another machine.
 const BOOT: Duration = Duration::from_secs(900);
@@ -49,8 +49,18 @@ pub struct Figures {
     pub init_kib: u64,
 }
 
+/// What a profile keeps from every program that does not ask for huge pages.
+fn hugepages_mib(profile: &str) -> Result<u32> {
+    let path = bedplate::workspace().join(format!("profiles/{profile}.toml"));
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("reading `{}`", path.display()))?;
+    let profile: toml::Table = text.parse()?;
+    let pages = profile.get("hugepages").and_then(toml::Value::as_integer);
+    Ok(u32::try_from(pages.unwrap_or_default())? * 2)
+}
+
 impl Stage {
-    /// Boots the image for `profile` with so much memory; `port` is its front door.
+    /// Boots the image for `profile` with so much memory besides its huge pages; `port` is its front door.
     ///
     /// # Errors
     /// The build fails, or the boot is not healthy.
@@ -68,6 +78,7 @@ impl Stage {
         (memory_mib, port): (u32, u16),
         more: Vec<OsString>,
     ) -> Result<Self> {
+        let memory_mib = memory_mib + hugepages_mib(profile)?;
         let vm = Vm::of_profile(image, profile)?.with(memory_mib, CPUS);
         Self::on(vm, port, more)
     }
