@@ -2,16 +2,12 @@
 //!
 //! It speaks to PID 1 over the control socket meanwhile, so nothing here waits for it.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, PipeReader, Read},
-    os::fd::{AsFd, BorrowedFd},
-};
+use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
 use bedplate_contract::{control::UpgradeStep, event::name, layout};
 use bedplate_sys::{
+    pipe::Pipe,
     process::{self, Ended, Identity, Launch, Limits},
-    socket,
     view::View,
 };
 
@@ -23,14 +19,12 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const ERROR: &str = "error: ";
 /// Longest line in bytes; a longer one is cut.
 const LINE: usize = 4096;
-/// Bytes read before others have their turn.
-const TURN: u64 = 64 * 1024;
 
 /// An upgrade that runs.
 #[derive(Debug)]
 pub struct Upgrade {
     pid: u32,
-    pipe: Option<PipeReader>,
+    pipe: Pipe,
     partial: Vec<u8>,
     error: Option<String>,
     last: Option<String>,
@@ -46,9 +40,8 @@ impl Upgrade {
     }
 
     fn run(run: Vec<String>) -> Result<Self, String> {
-        let pipe = |error: io::Error| format!("make a pipe: {error}");
-        let (reader, writer) = io::pipe().map_err(pipe)?;
-        socket::set_nonblocking(&reader).map_err(pipe)?;
+        let opened = Pipe::open().map_err(|error| format!("make a pipe: {error}"));
+        let (pipe, writer) = opened?;
         let launched = process::launch(Launch {
             view: View::Parents,
             run,
@@ -57,12 +50,12 @@ impl Upgrade {
             identity: Identity::default(),
             limits: Limits::default(),
             cgroup: None,
-            output: Some(writer.into()),
+            output: Some(writer),
         });
         let pid = launched.map_err(|error| chain(&error))?;
         Ok(Self {
             pid,
-            pipe: Some(reader),
+            pipe,
             partial: Vec::new(),
             error: None,
             last: None,
@@ -76,7 +69,7 @@ impl Upgrade {
 
     /// The descriptor to wait for.
     pub fn watch(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
+        self.pipe.watch()
     }
 
     /// Tells what it printed.
@@ -95,17 +88,8 @@ impl Upgrade {
     }
 
     fn read_lines(&mut self) -> Vec<String> {
-        let Some(pipe) = &mut self.pipe else {
-            return Vec::new();
-        };
-        let mut bytes = Vec::new();
-        match pipe.take(TURN).read_to_end(&mut bytes) {
-            Ok(count) if (count as u64) < TURN => self.pipe = None,
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.pipe = None,
-            Ok(_) | Err(_) => {}
-        }
         let mut lines = Vec::new();
-        for byte in bytes {
+        for byte in self.pipe.read_turn() {
             // A progress line that is drawn again begins with a carriage return.
             if matches!(byte, b'\n' | b'\r') || self.partial.len() >= LINE {
                 lines.extend(self.take_line());
@@ -131,7 +115,9 @@ impl Upgrade {
 
     /// Its outcome, once it was reaped.
     pub fn ended(mut self, end: Ended) -> Result<(), String> {
-        self.drain();
+        for _ in 0..self.pipe.turns_left() {
+            self.drain();
+        }
         if let Some(text) = self.take_line() {
             self.note(text);
         }
@@ -167,17 +153,17 @@ fn arguments(order: &Order) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::{fs::File, io::Write};
 
     use super::*;
 
     /// An upgrade that has printed `output` and ended.
     fn finish(output: &str, end: Ended) -> Result<(), String> {
-        let (reader, mut writer) = io::pipe().unwrap();
-        socket::set_nonblocking(&reader).unwrap();
+        let (pipe, writer) = Pipe::open().unwrap();
+        let mut writer = File::from(writer);
         let mut upgrade = Upgrade {
             pid: 1,
-            pipe: Some(reader),
+            pipe,
             partial: Vec::new(),
             error: None,
             last: None,

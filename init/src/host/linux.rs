@@ -107,7 +107,7 @@ impl Linux {
             return outcome.map(Event::UpgradeEnded);
         }
         let service = self.pids.remove(&pid)?;
-        self.drain(service);
+        self.take_output(service, Capture::drain_all);
         self.service(service).map(config::remove);
         let exit = match end {
             ProcessEnd::Status(status) => Exit::Status(status),
@@ -118,11 +118,15 @@ impl Linux {
 
     /// Takes what a service printed; the console shows it while the boot is not decided.
     pub fn drain(&mut self, service: ServiceId) {
+        self.take_output(service, Capture::drain);
+    }
+
+    fn take_output(&mut self, service: ServiceId, take: fn(&mut Capture, u64) -> Vec<String>) {
         let now = self.now();
         let Some(capture) = self.captures.get_mut(service.0) else {
             return;
         };
-        let lines = capture.drain(now);
+        let lines = take(capture, now);
         let shown = lines.len().min(self.echo);
         self.echo -= shown;
         self.show(service, &lines[..shown]);

@@ -4,13 +4,13 @@ mod file;
 mod ring;
 
 use std::{
-    io::{self, PipeReader, Read},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
     path::Path,
 };
 
 use bedplate_contract::appliance::Log as Rotation;
-use bedplate_sys::socket;
+use bedplate_sys::pipe::Pipe;
 
 use file::LogFile;
 use ring::Ring;
@@ -18,13 +18,10 @@ use ring::Ring;
 /// Longest line in bytes; a longer one is cut.
 const LINE: usize = 4096;
 
-/// Bytes read from one service before the others have their turn.
-const TURN: usize = 64 * 1024;
-
 /// The captured output of one service.
 #[derive(Debug)]
 pub struct Capture {
-    pipe: Option<PipeReader>,
+    pipe: Pipe,
     partial: Vec<u8>,
     ring: Ring,
     file: LogFile,
@@ -46,7 +43,7 @@ impl Capture {
     /// A capture for `service` that keeps its files in `directory`.
     pub fn new(directory: &Path, service: &str, rotation: &Rotation) -> Self {
         Self {
-            pipe: None,
+            pipe: Pipe::default(),
             partial: Vec::new(),
             ring: Ring::default(),
             file: LogFile::new(directory.join(format!("{service}.log")), rotation),
@@ -67,32 +64,28 @@ impl Capture {
     /// # Errors
     /// No descriptors left.
     pub fn open(&mut self) -> io::Result<OwnedFd> {
-        let (reader, writer) = io::pipe()?;
-        socket::set_nonblocking(&reader)?;
-        self.pipe = Some(reader);
+        let (pipe, writer) = Pipe::open()?;
+        self.pipe = pipe;
         self.of_run = 0;
-        Ok(writer.into())
+        Ok(writer)
     }
 
     /// The descriptor to wait for.
     pub fn watch(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(AsFd::as_fd)
+        self.pipe.watch()
+    }
+
+    /// As [`Self::drain`], of all that a process which has ended has printed.
+    pub fn drain_all(&mut self, now: u64) -> Vec<String> {
+        let turns = 0..self.pipe.turns_left().max(1);
+        turns.flat_map(|_| self.drain(now)).collect()
     }
 
     /// Takes what was printed and returns the lines that the rate limit lets through.
     pub fn drain(&mut self, now: u64) -> Vec<String> {
-        let mut bytes = Vec::new();
-        let Some(pipe) = &mut self.pipe else {
-            return Vec::new();
-        };
-        match pipe.take(TURN as u64).read_to_end(&mut bytes) {
-            Ok(count) if count < TURN => self.pipe = None,
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => self.pipe = None,
-            Ok(_) | Err(_) => {}
-        }
-        let ended = self.pipe.is_none();
+        let bytes = self.pipe.read_turn();
         let mut lines = self.split(&bytes);
-        if ended && !self.partial.is_empty() {
+        if !self.pipe.is_open() && !self.partial.is_empty() {
             lines.push(text(&std::mem::take(&mut self.partial)));
         }
         self.keep(lines, now)

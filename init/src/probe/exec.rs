@@ -1,24 +1,22 @@
 //! The program of an exec probe, and the last line that it prints: why it failed, in its own words.
 
 use std::{
-    io::{self, PipeReader, Read},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    io,
+    os::fd::{BorrowedFd, OwnedFd},
 };
 
 use bedplate_sys::{
+    pipe::Pipe,
     process::{self, Ended},
-    socket,
 };
 
 /// Bytes of the output that are kept, the last; no reason is longer.
 const KEPT: usize = 512;
-/// Bytes read before others have their turn.
-const TURN: u64 = 16 * 1024;
 
 /// What a program prints.
 #[derive(Debug)]
 pub struct Output {
-    pipe: Option<PipeReader>,
+    pipe: Pipe,
     kept: Vec<u8>,
 }
 
@@ -37,23 +35,21 @@ impl Output {
     /// # Errors
     /// No descriptors left.
     pub fn open() -> io::Result<(Self, OwnedFd)> {
-        let (reader, writer) = io::pipe()?;
-        socket::set_nonblocking(&reader)?;
-        let (pipe, kept) = (Some(reader), Vec::new());
-        Ok((Self { pipe, kept }, writer.into()))
+        let (pipe, writer) = Pipe::open()?;
+        let kept = Vec::new();
+        Ok((Self { pipe, kept }, writer))
     }
 
     /// Takes what was printed, so that a full pipe holds nobody up.
     pub(super) fn drain(&mut self) {
-        let Some(pipe) = &mut self.pipe else { return };
-        let read = pipe.take(TURN).read_to_end(&mut self.kept);
+        self.kept.extend(self.pipe.read_turn());
         self.kept.drain(..self.kept.len().saturating_sub(KEPT));
-        let is_open = match read {
-            Ok(count) => count as u64 == TURN,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-        };
-        if !is_open {
-            self.pipe = None;
+    }
+
+    /// Takes all that was printed by a program that has ended, or is given up.
+    fn drain_all(&mut self) {
+        for _ in 0..self.pipe.turns_left() {
+            self.drain();
         }
     }
 
@@ -67,21 +63,26 @@ impl Output {
 
 impl Program {
     pub(super) fn watch(&self) -> Option<BorrowedFd<'_>> {
-        self.output.pipe.as_ref().map(AsFd::as_fd)
+        self.output.pipe.watch()
     }
 
     /// What its end means.
     pub(super) fn judge(&mut self, end: Ended) -> Result<(), String> {
-        self.output.drain();
         let how = match end {
             Ended::Status(0) => return Ok(()),
             Ended::Status(status) => format!("exit status {status}"),
             Ended::Signal(signal) => format!("signal {signal}"),
         };
-        Err(match self.output.last_line() {
+        Err(self.with_words(how))
+    }
+
+    /// How it failed, with the last line that it printed.
+    pub(super) fn with_words(&mut self, how: String) -> String {
+        self.output.drain_all();
+        match self.output.last_line() {
             Some(line) => format!("{how}: {line}"),
             None => how,
-        })
+        }
     }
 
     /// Kills it with all that it made, but for what began a session of its own.
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_failure_has_the_program_s_last_words() {
-        let long = [b"x".repeat(3 * KEPT), b"\nend".to_vec()].concat();
+        // Its end is known before a turn has taken the last of it.
+        let long = [b"x".repeat(100 * KEPT), b"\nend".to_vec()].concat();
         for (text, end, expected) in [
             (&b"no\n"[..], Ended::Status(0), None),
             (b"", Ended::Status(1), Some("exit status 1")),
@@ -124,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn a_late_program_is_asked_for_its_words_too() {
+        let (output, writer) = Output::open().unwrap();
+        let mut writer = File::from(writer);
+        writer.write_all(b"waiting for the disk\n").unwrap();
+        let mut program = Program { pid: 1, output };
+        let why = program.with_words("no answer in time".to_owned());
+        assert_eq!(why, "no answer in time: waiting for the disk");
+    }
+
+    #[test]
     fn a_pipe_is_emptied_and_no_more_is_kept_than_is_told() {
         let (mut output, writer) = Output::open().unwrap();
         let mut writer = File::from(writer);
@@ -132,9 +144,9 @@ mod tests {
             output.drain();
             assert_eq!(output.kept.len(), KEPT);
         }
-        assert!(output.pipe.is_some());
+        assert!(output.pipe.is_open());
         drop(writer);
         output.drain();
-        assert!(output.pipe.is_none());
+        assert!(!output.pipe.is_open());
     }
 }

@@ -138,11 +138,11 @@ impl Checks {
     /// Ends the checks that are past their deadline, their processes too.
     pub fn expire(&mut self, now: u64) -> Vec<Ended> {
         let late = self.running.extract_if(.., |check| check.deadline <= now);
-        late.map(|check| {
+        late.map(|mut check| {
             check.end();
             Ended {
                 asker: check.asker,
-                outcome: Err("no answer in time".to_owned()),
+                outcome: Err(check.late()),
             }
         })
         .collect()
@@ -195,6 +195,15 @@ impl Check {
         match &self.machine {
             Machine::Http(exchange) => exchange.judge(),
             Machine::Tcp(_) | Machine::Exec(_) => Ok(()),
+        }
+    }
+
+    /// Why it is late; a program may have said what it waits for.
+    fn late(&mut self) -> String {
+        let how = "no answer in time".to_owned();
+        match &mut self.machine {
+            Machine::Exec(program) => program.with_words(how),
+            Machine::Tcp(_) | Machine::Http(_) => how,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod mount;
 pub mod netlink;
 pub mod overlay;
 pub mod packet;
+pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod random;
