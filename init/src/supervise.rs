@@ -26,7 +26,7 @@ use crate::{
     console,
     control::{Source, names},
     decide::{Event, Facts, How, Order, ServiceId, State, Work},
-    host::{Host, Linux, drive, linux_event},
+    host::{Host, Linux, drive},
     stage1::chain,
     watchdog,
 };
@@ -196,7 +196,8 @@ impl Supervisor {
         let mut ended = self.host.checks.advance(&places);
         ended.extend(self.host.checks.expire(now));
         for ended in ended {
-            self.drive(linux_event(ended));
+            let event = self.host.conclude(ended);
+            self.drive(event);
         }
     }
 

@@ -202,7 +202,7 @@ pub struct NamedCheck {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
-    /// `GET` on a numeric address; a status of 200 to 399 is good.
+    /// `GET` on a numeric address; redirects to it are followed, a last status of 200 to 399 is good.
     Http {
         /// Numeric IPv4 or IPv6 address.
         address: String,

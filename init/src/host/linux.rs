@@ -1,6 +1,10 @@
 //! The real host.
 
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    rc::Rc,
+};
 
 use bedplate_contract::{
     Appliance,
@@ -25,13 +29,15 @@ use crate::{
     decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Verdict},
     ground::Ground,
     log::Capture,
-    probe::{self, Asker, Checks, Method, Program, Purpose},
+    probe::{self, Asker, Checks, Method, Program, Purpose, Request},
     stage1::chain,
     upgrade::Upgrade,
 };
 
 /// Event of a service that runs without its cgroup: `name`, `error`.
 const NO_CGROUP: &str = "cgroup.failed";
+/// Event of a probe whose answer is good, but says more: `name`, `text`.
+const WARNED: &str = "probe.warning";
 /// Event of a report that could not be kept: `error`.
 const NO_REPORT: &str = "report.failed";
 
@@ -64,6 +70,8 @@ pub struct Linux {
     leaders: BTreeMap<ServiceId, u32>,
     /// Output lines that the console still shows.
     echo: usize,
+    /// Services of whose probes a warning was told.
+    warned: BTreeSet<ServiceId>,
 }
 
 impl Linux {
@@ -92,6 +100,7 @@ impl Linux {
             } else {
                 usize::MAX
             },
+            warned: BTreeSet::new(),
             ground,
             appliance,
         }
@@ -100,7 +109,7 @@ impl Linux {
     /// The event that the end of process `pid` means; an adopted orphan means none.
     pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Event> {
         if let Some(ended) = self.checks.reaped(pid, end) {
-            return Some(into_event(ended));
+            return Some(self.conclude(ended));
         }
         if self.upgrade.as_ref().is_some_and(|u| u.pid() == pid) {
             let outcome = self.upgrade.take().map(|upgrade| upgrade.ended(end));
@@ -176,8 +185,7 @@ impl Linux {
                 path,
             } => {
                 let address = probe::socket_address(address, *port)?;
-                let request = probe::http_request("GET", address, path);
-                Ok(Method::Http(address, request))
+                Ok(Method::Http(Request::new("GET", address, path)))
             }
             Check::Exec { run } => self.program((id, service), run).map(Method::Exec),
         }
@@ -203,17 +211,26 @@ impl Linux {
         let deadline = self.now().saturating_add(ms);
         let ended = match method {
             Ok(method) => self.checks.begin(asker, method, deadline),
-            Err(reason) => Some(probe::Ended {
-                asker,
-                outcome: Err(reason),
-            }),
+            Err(reason) => Some(probe::Ended::new(asker, Err(reason))),
         };
-        ended.map(into_event)
+        ended.map(|ended| self.conclude(ended))
+    }
+
+    /// What a finished check means; what is to be said of it is said once for each service.
+    pub fn conclude(&mut self, ended: probe::Ended) -> Event {
+        let id = ended.asker.service;
+        if let Some(text) = &ended.warning
+            && self.warned.insert(id)
+        {
+            let name = self.service(id).map_or("", |spec| &spec.name);
+            let line = console::event(WARNED).with("name", name);
+            console::emit(&line.with("text", text));
+        }
+        into_event(ended)
     }
 }
 
-/// What a finished check means.
-pub fn into_event(ended: probe::Ended) -> Event {
+fn into_event(ended: probe::Ended) -> Event {
     let Asker {
         service,
         run,
@@ -298,7 +315,7 @@ impl Host for Linux {
         let stop = self.service(service)?.stop.clone();
         let http = stop.http?;
         let method = probe::socket_address(&http.address, http.port)
-            .map(|address| Method::Http(address, probe::http_request("POST", address, &http.path)));
+            .map(|address| Method::Http(Request::new("POST", address, &http.path)));
         let asker = Asker {
             service,
             run,
@@ -336,7 +353,7 @@ impl Host for Linux {
             }
             Condition::Path(path) => {
                 let outcome = probe::exists(Path::new(path));
-                Some(into_event(probe::Ended { asker, outcome }))
+                Some(self.conclude(probe::Ended::new(asker, outcome)))
             }
         }
     }

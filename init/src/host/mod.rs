@@ -14,7 +14,7 @@ use bedplate_contract::{control::Reply, event};
 
 use crate::decide::{Action, Event, How, Order, ProbeKind, ServiceId, State, Verdict, decide};
 
-pub use linux::{Linux, into_event as linux_event};
+pub use linux::Linux;
 
 /// Event of something that could not have happened: `error`.
 pub const IGNORED: &str = "event.ignored";

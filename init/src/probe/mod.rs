@@ -21,6 +21,7 @@ use crate::decide::{ProbeKind, ServiceId};
 use connect::Connecting;
 pub use exec::{Output, Program};
 use http::Exchange;
+pub use http::Request;
 
 /// Why a check is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,19 @@ pub struct Ended {
     pub asker: Asker,
     /// Whether it is good; an error says why not.
     pub outcome: Result<(), String>,
+    /// What is to be said of a good one.
+    pub warning: Option<String>,
+}
+
+impl Ended {
+    /// A check that is over, with nothing else to be said of it.
+    pub const fn new(asker: Asker, outcome: Result<(), String>) -> Self {
+        Self {
+            asker,
+            outcome,
+            warning: None,
+        }
+    }
 }
 
 /// What a check does.
@@ -58,8 +72,8 @@ pub struct Ended {
 pub enum Method {
     /// Connects.
     Tcp(SocketAddr),
-    /// Connects, sends this request and reads the status line.
-    Http(SocketAddr, Vec<u8>),
+    /// Connects, sends this request and reads the answer.
+    Http(Request),
     /// A program that was made for it.
     Exec(Program),
 }
@@ -89,14 +103,11 @@ impl Checks {
     pub fn begin(&mut self, asker: Asker, method: Method, deadline: u64) -> Option<Ended> {
         let machine = match method {
             Method::Tcp(address) => Connecting::begin(address).map(Machine::Tcp),
-            Method::Http(address, request) => Exchange::begin(address, request).map(Machine::Http),
+            Method::Http(request) => Exchange::begin(request).map(Machine::Http),
             Method::Exec(program) => Ok(Machine::Exec(program)),
         };
         match machine {
-            Err(error) => Some(Ended {
-                asker,
-                outcome: Err(words(&error)),
-            }),
+            Err(error) => Some(Ended::new(asker, Err(words(&error)))),
             Ok(machine) => {
                 self.running.push(Check {
                     asker,
@@ -129,7 +140,15 @@ impl Checks {
             let outcome = self.running.get_mut(*at).and_then(Check::advance);
             if let Some(outcome) = outcome {
                 let asker = self.running.swap_remove(*at).asker;
-                ended.push(Ended { asker, outcome });
+                let (outcome, warning) = match outcome {
+                    Ok(warning) => (Ok(()), warning),
+                    Err(why) => (Err(why), None),
+                };
+                ended.push(Ended {
+                    asker,
+                    outcome,
+                    warning,
+                });
             }
         }
         ended
@@ -140,10 +159,8 @@ impl Checks {
         let late = self.running.extract_if(.., |check| check.deadline <= now);
         late.map(|mut check| {
             check.end();
-            Ended {
-                asker: check.asker,
-                outcome: Err(check.late()),
-            }
+            let late = check.late();
+            Ended::new(check.asker, Err(late))
         })
         .collect()
     }
@@ -156,7 +173,7 @@ impl Checks {
             _ => None,
         })?;
         let asker = self.running.swap_remove(at).asker;
-        Some(Ended { asker, outcome })
+        Some(Ended::new(asker, outcome))
     }
 
     /// Ends all checks of a service; none of them is reported.
@@ -174,28 +191,17 @@ impl Checks {
 }
 
 impl Check {
-    /// One step; the outcome once there is one.
-    fn advance(&mut self) -> Option<Result<(), String>> {
+    /// One step; the outcome once there is one, a warning in a good one.
+    fn advance(&mut self) -> Option<Result<Option<String>, String>> {
         let step = match &mut self.machine {
-            Machine::Tcp(connecting) => connecting.advance().map(|done| done.then_some(())),
-            Machine::Http(exchange) => exchange.advance().map(|status| status.map(|_| ())),
+            Machine::Tcp(connecting) => connecting.advance().map(|done| done.then_some(Ok(None))),
+            Machine::Http(exchange) => exchange.advance(),
             Machine::Exec(program) => {
                 program.output.drain();
                 Ok(None)
             }
         };
-        match step {
-            Ok(None) => None,
-            Ok(Some(())) => Some(self.judge()),
-            Err(error) => Some(Err(words(&error))),
-        }
-    }
-
-    fn judge(&self) -> Result<(), String> {
-        match &self.machine {
-            Machine::Http(exchange) => exchange.judge(),
-            Machine::Tcp(_) | Machine::Exec(_) => Ok(()),
-        }
+        step.unwrap_or_else(|error| Some(Err(words(&error))))
     }
 
     /// Why it is late; a program may have said what it waits for.
@@ -223,15 +229,6 @@ pub fn socket_address(address: &str, port: u16) -> Result<SocketAddr, String> {
     let ip: Result<IpAddr, _> = address.parse();
     ip.map(|ip| SocketAddr::new(ip, port))
         .map_err(|_| format!("expected a numeric address, found `{address}`"))
-}
-
-/// The bytes of an HTTP/1.1 request without a body, after which the server closes.
-pub fn http_request(method: &str, address: SocketAddr, path: &str) -> Vec<u8> {
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: bedplate\r\nAccept: */*\r\n\
-         Content-Length: 0\r\nConnection: close\r\n\r\n"
-    )
-    .into_bytes()
 }
 
 /// Whether anything is at `path`, a link that leads nowhere included; an error says why not.
