@@ -20,7 +20,8 @@ pub struct DurableError {
 ///
 /// The bytes are on the medium before the name points at them, and the name is before this returns.
 /// A crash before the rename leaves the old file and a `.new` beside it, which the next write of
-/// the same file overwrites.
+/// the same file takes away. It is made exclusively: nothing that lies in its place is opened. For a
+/// directory that a service owns there is [`bedplate_sys::beneath`].
 ///
 /// # Errors
 /// Whatever the file system says, with the path.
@@ -33,9 +34,13 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DurableError> {
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = beside(path).ok_or(io::ErrorKind::InvalidInput)?;
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     // 0600 until it is whole: a secret is never readable under its first name.
-    options.write(true).create(true).truncate(true).mode(0o600);
+    options.write(true).create_new(true).mode(0o600);
     let mut file = options.open(&new)?;
     file.write_all(bytes)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
@@ -77,6 +82,20 @@ mod tests {
             assert_eq!(found & 0o7777, mode);
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_lies_in_its_place_is_not_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "old").unwrap();
+        for name in [".a.new", "a"] {
+            std::os::unix::fs::symlink(&victim, directory.path().join(name)).unwrap();
+        }
+        let path = directory.path().join("a");
+        write(&path, b"new", 0o600).unwrap();
+        assert_eq!(fs::read_to_string(victim).unwrap(), "old");
+        assert!(fs::symlink_metadata(path).unwrap().is_file());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use bedplate_contract::{
     layout,
     service::Service,
 };
-use bedplate_sys::host;
+use bedplate_sys::beneath::{self, Owner};
 
 use crate::{
     durable::{self, DurableError},
@@ -131,24 +131,24 @@ fn hand_out_in(from: &Path, to: &Path, service: &Service) -> Result<Option<PathB
     }
     make_directory(to, 0o711)?;
     let own = to.join(&service.name);
-    make_directory(&own, 0o500)?;
+    // Root's: the service reads it as its group, and can put nothing of its own in a secret's place.
+    let made = beneath::directory(
+        (to, Path::new(&service.name)),
+        (0o550, Owner::own(Some(service.gid))),
+    );
+    made.map_err(file("making", &own))?;
     for name in &service.secrets {
         let source = from.join(name);
         let value = fs::read(&source).map_err(file("reading", &source))?;
-        let target = own.join(name);
-        // Memory only, but the same care: a reader sees the old value or the new one.
-        durable::write(&target, &value, 0o400).map_err(|source| SecretsError::Keep {
-            name: name.clone(),
-            source,
-        })?;
-        give(&target, service)?;
+        let owner = Owner {
+            uid: service.uid,
+            gid: service.gid,
+        };
+        // A reader sees the old value or the new one.
+        let written = beneath::write((&own, Path::new(name)), &value, (0o400, owner));
+        written.map_err(file("writing", &own.join(name)))?;
     }
-    give(&own, service)?;
     Ok(Some(own))
-}
-
-fn give(path: &Path, service: &Service) -> Result<(), SecretsError> {
-    host::chown(path, service.uid, service.gid).map_err(file("giving away", path))
 }
 
 /// The machine id: made at first boot, then the same; shown as `/etc/machine-id`.
@@ -262,10 +262,21 @@ mod tests {
             let own = hand_out_in(&kept, &run, &service(&["password"]))
                 .unwrap()
                 .unwrap();
-            assert_eq!(fs::metadata(&own).unwrap().mode() & 0o777, 0o500);
+            assert_eq!(fs::metadata(&own).unwrap().mode() & 0o777, 0o550);
             let copy = fs::metadata(own.join("password")).unwrap();
             assert_eq!((copy.mode() & 0o777, copy.len()), (0o400, 8));
         }
+        // An older version, or a service that could write there, left something in a secret's place.
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "old").unwrap();
+        let own = run.join("db");
+        for name in [".password.new", "password"] {
+            let _ = fs::remove_file(own.join(name));
+            std::os::unix::fs::symlink(&victim, own.join(name)).unwrap();
+        }
+        hand_out_in(&kept, &run, &service(&["password"])).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "old");
+        assert_eq!(fs::read_dir(&own).unwrap().count(), 1);
         let error = hand_out_in(&kept, &run, &service(&["no"])).unwrap_err();
         assert!(matches!(
             error,

@@ -5,18 +5,19 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use bedplate_contract::{appliance::Volume, layout};
 use bedplate_sys::{
-    host,
+    beneath::{self, Owner},
     mount::{self, MountFlags},
 };
 
 use crate::durable::{self, DurableError};
 
+/// Directory of the volumes, below the state partition.
+const VOLUMES: &str = "volumes";
 /// Directory of the stamps, below the state partition.
 const SCHEMA_DIR: &str = "schema";
 
@@ -87,7 +88,7 @@ pub fn mount_all(volumes: &[Volume]) -> Result<(), Vec<VolumesError>> {
 /// # Errors
 /// Every variant but [`VolumesError::Bind`].
 pub fn prepare(state: &Path, volume: &Volume) -> Result<PathBuf, VolumesError> {
-    let directory = state.join("volumes").join(&volume.name);
+    let directory = state.join(VOLUMES).join(&volume.name);
     let stamp = state.join(SCHEMA_DIR).join(&volume.name);
     let failed = |source| VolumesError::Prepare {
         name: volume.name.clone(),
@@ -97,7 +98,7 @@ pub fn prepare(state: &Path, volume: &Volume) -> Result<PathBuf, VolumesError> {
     match fs::read_to_string(&stamp) {
         Ok(text) => check_stamp(volume, text.trim())?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(&directory, &stamp, volume).map_err(failed)?;
+            make(state, &stamp, volume).map_err(failed)?;
             let text = format!("{}\n", volume.data_schema);
             let written = durable::write(&stamp, text.as_bytes(), 0o644);
             written.map_err(|source| VolumesError::Stamp {
@@ -121,19 +122,24 @@ fn check_stamp(volume: &Volume, found: &str) -> Result<(), VolumesError> {
     })
 }
 
-fn make(directory: &Path, stamp: &Path, volume: &Volume) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    host::chown(directory, volume.uid, volume.gid)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(volume.mode))?;
-    durable::sync_parent(directory)?;
+fn make(state: &Path, stamp: &Path, volume: &Volume) -> io::Result<()> {
+    let path = Path::new(VOLUMES).join(&volume.name);
+    let owner = Owner {
+        uid: volume.uid,
+        gid: volume.gid,
+    };
+    beneath::directory((state, &path), (volume.mode, owner))?;
+    durable::sync_parent(&state.join(path))?;
     stamp.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-/// The mount point is in the root, which the builder made.
+/// The mount point is in the root, which the builder made, or in a volume that lies around it, whose
+/// owner may have put a link there: none is followed.
 fn bind(directory: &Path, volume: &Volume) -> Result<(), VolumesError> {
-    let target = Path::new(&volume.path);
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    let bound = mount::bind(directory, target).and_then(|()| mount::restrict(target, flags));
+    let place = Path::new(volume.path.trim_start_matches('/'));
+    let opened = beneath::open_directory((Path::new("/"), place));
+    let bound = opened.and_then(|target| mount::bind_to(directory, &target, flags));
     bound.map_err(|source| VolumesError::Bind {
         name: volume.name.clone(),
         path: volume.path.clone(),
@@ -143,7 +149,7 @@ fn bind(directory: &Path, volume: &Volume) -> Result<(), VolumesError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -191,5 +197,40 @@ mod tests {
             let error = prepare(state.path(), &volume(other)).unwrap_err();
             assert!(matches!(error, VolumesError::Schema { .. }), "{error}");
         }
+    }
+
+    /// Mounts are made in a namespace of the thread's own, which goes with it.
+    fn in_own_namespace(test: impl FnOnce() + Send + 'static) {
+        let run = move || match mount::own_namespace() {
+            Ok(()) => test(),
+            Err(error) => eprintln!("skipped: mounts need root: {error}"),
+        };
+        std::thread::spawn(run).join().unwrap();
+    }
+
+    #[test]
+    fn a_link_in_another_volume_is_not_followed() {
+        in_own_namespace(|| {
+            let state = tempfile::tempdir().unwrap();
+            let outer = tempfile::tempdir().unwrap();
+            let victim = tempfile::tempdir().unwrap();
+            let path = |name: &str| outer.path().join(name).to_str().unwrap().to_owned();
+            std::os::unix::fs::symlink(victim.path(), path("link")).unwrap();
+            for name in ["link/inner", "inner"] {
+                fs::create_dir(path(name)).unwrap();
+            }
+            let mut volume = volume(1);
+            let directory = prepare(state.path(), &volume).unwrap();
+            fs::write(directory.join("data"), "x").unwrap();
+            for name in ["link", "link/inner"] {
+                volume.path = path(name);
+                let error = bind(&directory, &volume).unwrap_err();
+                assert!(matches!(error, VolumesError::Bind { .. }), "{error}");
+                assert!(!Path::new(&path(name)).join("data").exists(), "{name}");
+            }
+            volume.path = path("inner");
+            bind(&directory, &volume).unwrap();
+            assert!(Path::new(&path("inner")).join("data").exists());
+        });
     }
 }

@@ -118,6 +118,30 @@ pub(super) fn check(drafts: &[Draft], problems: &Problems) {
     }
 }
 
+/// Reports runtime directories that lie in one another: the inner one would be the outer one's owner's to
+/// move.
+pub(super) fn check_directories(drafts: &[Draft], problems: &Problems) {
+    let mut all: BTreeMap<&str, &str> = BTreeMap::new();
+    for draft in drafts {
+        for directory in &draft.service.runtime_directories {
+            all.entry(directory.trim_matches('/'))
+                .or_insert(&draft.service.name);
+        }
+    }
+    for draft in drafts {
+        for directory in &draft.service.runtime_directories {
+            let path = directory.trim_matches('/');
+            let mut parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+            if let Some((outer, owner)) = parents.find_map(|p| all.get_key_value(p)) {
+                let title = format!("runtime directory `{path}` lies in `{outer}` of `{owner}`");
+                let problem = Problem::error(title).at(&draft.place, "has it");
+                let help = "give it a name of its own, such as `NAME-PART` for `NAME/PART`";
+                problems.add(problem.help(help));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

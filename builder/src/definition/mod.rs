@@ -211,6 +211,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     // A port or a file is a left-out service's all the same.
     port::check(&drafts, root.problems());
     config::check(&drafts, root.problems());
+    config::check_directories(&drafts, root.problems());
     let firewall = firewall::read(root, &known, &port::all(&drafts));
     let (drafts, left_out) = leave::out(drafts, root.problems());
     let services = graph::order(drafts, root.problems());

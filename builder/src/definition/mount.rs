@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Directories that every root of an image gets from `init`.
-const GIVEN: [&str; 4] = ["/proc", "/sys", "/dev", "/run/bedplate"];
+const GIVEN: [&str; 5] = ["/proc", "/sys", "/dev", "/run/bedplate", "/run/credentials"];
 
 /// Something that a service sees in the root of its image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -273,8 +273,13 @@ fn read_working_directory(table: &Table<'_>) -> Option<String> {
 fn read_runtime_directories(table: &Table<'_>) -> Vec<String> {
     let directories = table.strings("runtime_directories");
     for directory in &directories {
-        let inside = name::absolute(&format!("/{}", directory.value));
-        let expected = inside.map_err(|_| "expected a path relative to `/run`".to_owned());
+        let relative = directory.value.trim_start_matches('/');
+        let inside = name::absolute(&format!("/{relative}"));
+        let own = ["bedplate", "credentials"];
+        let expected = match relative.split('/').next() {
+            Some(top) if own.contains(&top) => Err(format!("`/run/{top}` is init's own")),
+            _ => inside.map_err(|_| "expected a path relative to `/run`".to_owned()),
+        };
         table
             .problems()
             .keep(directory, "invalid runtime directory", expected);

@@ -2,7 +2,16 @@
 
 use bedplate_contract::appliance::{Secret, SecretSource};
 
-use super::{Volume, account::Accounts, content::check_unique, decode::Table, name, unit};
+use super::{
+    Volume,
+    account::Accounts,
+    content::check_unique,
+    decode::Table,
+    name,
+    problem::{Problem, Problems},
+    source::At,
+    unit,
+};
 
 /// Characters of a generated secret: 32 of 62 kinds are 190 bits.
 const SECRET_LENGTH: u32 = 32;
@@ -16,6 +25,7 @@ pub(super) fn read_volumes(root: &Table<'_>, accounts: &Accounts) -> Vec<Volume>
         let path = table.required("path", name::absolute);
         check_unique(table.problems(), "volume", &name, &mut names);
         check_unique(table.problems(), "volume path", &path, &mut paths);
+        check_apart(table.problems(), &path, &paths);
         Volume {
             name: name.value,
             path: path.value,
@@ -27,6 +37,21 @@ pub(super) fn read_volumes(root: &Table<'_>, accounts: &Accounts) -> Vec<Volume>
         }
     };
     decode_all(root, "volume", read)
+}
+
+/// Reports a volume in another one: its mount point would be the other's owner's to move.
+fn check_apart(problems: &Problems, path: &At<String>, others: &[String]) {
+    let around = |one: &str, other: &str| {
+        let rest = other.strip_prefix(one);
+        !one.is_empty() && rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    for other in others {
+        if around(other, &path.value) || around(&path.value, other) {
+            let title = format!("volumes `{other}` and `{}` lie in one another", path.value);
+            let label = "expected a path that is in no other volume and around none";
+            problems.add(Problem::error(title).at(&path.place, label));
+        }
+    }
 }
 
 /// `[[secret]]`, each once; never with a value.

@@ -103,7 +103,7 @@ pub const LOGS_DIR: &str = "/state/logs";
 /// Where a service finds its secrets: `<dir>/<service>/<secret>`, readable by its user only.
 ///
 /// The service's own directory is in its environment as `CREDENTIALS_DIRECTORY`.
-pub const RUN_SECRETS_DIR: &str = "/run/bedplate/secrets";
+pub const RUN_SECRETS_DIR: &str = "/run/credentials";
 /// Locked by whoever writes the inactive slot or the ESP, so that two upgrades never meet.
 pub const UPGRADE_LOCK: &str = "/run/bedplate/upgrade.lock";
 /// The control socket; root by peer credentials.

@@ -85,7 +85,7 @@ impl Linux {
     pub fn new(appliance: Rc<Appliance>, ground: Ground, cgroups: Option<Cgroups>) -> Self {
         let logs = Path::new(layout::LOGS_DIR);
         let services = appliance.services.iter();
-        let captures = services.map(|s| Capture::new(logs, &s.name, &appliance.log));
+        let captures = services.map(|s| Capture::new(logs, (&s.name, s.gid), &appliance.log));
         Self {
             control: Control::new(clock::since_boot_ms()),
             checks: Checks::default(),

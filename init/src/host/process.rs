@@ -1,19 +1,10 @@
 //! What a service's process gets: environment, secrets, directories, output.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, DirBuilder, File},
-    io,
-    os::{
-        fd::OwnedFd,
-        unix::fs::{DirBuilderExt, PermissionsExt, chown, fchown},
-    },
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::File, os::fd::OwnedFd, path::Path};
 
 use bedplate_contract::service::Service;
 use bedplate_sys::{
-    file,
+    beneath::{self, Owner},
     process::{self, Identity, Launch, Limits},
     view::{Joined, View},
 };
@@ -108,13 +99,10 @@ fn environment(service: &Service) -> Result<BTreeMap<String, String>, String> {
 /// The directory that could not be made, in words.
 pub(super) fn make_directories(service: &Service) -> Result<(), String> {
     for name in &service.runtime_directories {
-        let path = Path::new(RUN).join(name.trim_start_matches('/'));
-        let failed = |error| format!("make `{}`: {error}", path.display());
-        let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o755);
-        builder.create(&path).map_err(failed)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(failed)?;
-        chown(&path, Some(service.uid), Some(service.gid)).map_err(failed)?;
+        let name = name.trim_start_matches('/');
+        // One may lie in another that a service owns: a link on the way is refused.
+        let made = beneath::directory((Path::new(RUN), Path::new(name)), (0o755, owner(service)));
+        made.map_err(|error| format!("make `{RUN}/{name}`: {error}"))?;
     }
     Ok(())
 }
@@ -124,15 +112,19 @@ pub(super) fn make_directories(service: &Service) -> Result<(), String> {
 /// # Errors
 /// The directory that could not be made, in words.
 pub(super) fn make_archives(path: &str, service: &Service) -> Result<(), String> {
-    let make = || -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        // Whoever owns the volume may have put a link there: it must not choose whose owner changes.
-        let directory = file::open_directory(Path::new(path))?;
-        directory.set_permissions(fs::Permissions::from_mode(0o700))?;
-        fchown(&directory, Some(service.uid), Some(service.gid))
+    let whole = Path::new(path);
+    let (Some(volume), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return Err(format!("make `{path}`: it is no directory of a volume"));
     };
-    make().map_err(|error| format!("make `{path}`: {error}"))
+    // Whoever owns the volume may have put a link there: it must not choose whose owner changes.
+    let made = beneath::directory((volume, Path::new(name)), (0o700, owner(service)));
+    made.map(drop)
+        .map_err(|error| format!("make `{path}`: {error}"))
+}
+
+fn owner(service: &Service) -> Owner {
+    Owner {
+        uid: service.uid,
+        gid: service.gid,
+    }
 }

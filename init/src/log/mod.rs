@@ -40,13 +40,13 @@ struct Rate {
 }
 
 impl Capture {
-    /// A capture for `service` that keeps its files in `directory`.
-    pub fn new(directory: &Path, service: &str, rotation: &Rotation) -> Self {
+    /// A capture for the service `name` that keeps its files, which group `gid` may read, in `directory`.
+    pub fn new(directory: &Path, (name, gid): (&str, u32), rotation: &Rotation) -> Self {
         Self {
             pipe: Pipe::default(),
             partial: Vec::new(),
             ring: Ring::default(),
-            file: LogFile::new(directory.join(format!("{service}.log")), rotation),
+            file: LogFile::new(directory.join(format!("{name}.log")), gid, rotation),
             rate: Rate {
                 limit: rotation.lines_per_second,
                 second: 0,
@@ -165,7 +165,7 @@ mod tests {
             keep: 1,
             lines_per_second: limit,
         };
-        Capture::new(Path::new("/nonexistent"), "a", &rotation)
+        Capture::new(Path::new("/nonexistent"), ("a", 0), &rotation)
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod tools;
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -27,7 +27,8 @@ const DAMAGED: [i32; 2] = [117, 74];
 const DIRECTORIES: [(&str, u32); 4] = [
     (layout::VOLUMES_DIR, 0o755),
     (layout::SECRETS_DIR, 0o700),
-    (layout::LOGS_DIR, 0o755),
+    // A service finds its own log by its name, and sees no other's.
+    (layout::LOGS_DIR, 0o711),
     ("/state/schema", 0o755),
 ];
 
@@ -237,6 +238,9 @@ fn make_directories() -> Result<(), StateError> {
     for (path, mode) in DIRECTORIES {
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(mode).create(path);
+        // The mode again: an older version may have set another.
+        let mode = fs::Permissions::from_mode(mode);
+        let made = made.and_then(|()| fs::set_permissions(path, mode));
         made.map_err(|source| StateError::Directory { path, source })?;
     }
     Ok(())

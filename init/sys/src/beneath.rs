@@ -1,13 +1,20 @@
-//! Files in directories that somebody else may write to.
+//! Files and directories in places that somebody else may change.
 //!
-//! Every component is opened by its own name and never as a link, so that whoever owns a directory
-//! on the way cannot lead the caller, who is root, anywhere else.
+//! The caller is root and the owner of a place is not, so nothing here follows a link or opens what
+//! lies there already: every component is opened by its own name, a new file is made exclusively,
+//! and owner and mode are set through the descriptor. What the caller names as `top` it trusts.
+//!
+//! The walk is one openat(2) a component and not one openat2(2), which some container engines lack;
+//! directories are made on the way, so it stops at each of them anyway.
 
 use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Write},
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Component, Path},
 };
 
@@ -23,6 +30,21 @@ pub struct Owner {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+}
+
+impl Owner {
+    /// The user of this process and its group: of whoever may read what root writes.
+    pub fn own(gid: Option<u32>) -> Self {
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: gid.unwrap_or_else(|| rustix::process::getegid().as_raw()),
+        }
+    }
+
+    fn set(self, file: impl AsFd) -> io::Result<()> {
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        Ok(rustix::fs::fchown(file, Some(uid), Some(gid))?)
+    }
 }
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY
@@ -53,10 +75,61 @@ pub fn write(
     let made = rustix::fs::openat(&directory, &fresh, flags, Mode::from_raw_mode(0o600))?;
     let mut file = File::from(made);
     file.write_all(bytes)?;
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-    rustix::fs::fchown(&file, Some(uid), Some(gid))?;
+    owner.set(&file)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
     Ok(rustix::fs::renameat(&directory, &fresh, &directory, name)?)
+}
+
+/// Makes the directory at `path` below `top`, unless it is there, gives it this mode and owner, and
+/// opens it.
+///
+/// Directories on the way that are missing are the caller's own and open to all.
+///
+/// # Errors
+/// As [`write`]; `EEXIST` and `ENOTDIR` for something else in its place.
+pub fn directory((top, path): (&Path, &Path), (mode, owner): (u32, Owner)) -> io::Result<File> {
+    let (parent, name) = open_parent((top, path), Some(Owner::own(None)))?;
+    // Nobody else's until it has its owner.
+    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o700)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let directory = rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty())?;
+    owner.set(&directory)?;
+    rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode))?;
+    Ok(File::from(directory))
+}
+
+/// Opens the directory at `path` below `top`.
+///
+/// # Errors
+/// As openat(2), `ELOOP` or `ENOTDIR` for a link anywhere below `top`.
+pub fn open_directory((top, path): (&Path, &Path)) -> io::Result<File> {
+    let (parent, name) = open_parent((top, path), None)?;
+    let directory = rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty())?;
+    Ok(File::from(directory))
+}
+
+/// Opens the file at `path` below `top` to be appended to, made where it is missing, with this mode and
+/// owner whatever it had.
+///
+/// # Errors
+/// As [`write`]; `ELOOP` for a link in its place, `InvalidInput` for what is no file or has another name.
+pub fn append((top, path): (&Path, &Path), (mode, owner): (u32, Owner)) -> io::Result<File> {
+    let (directory, name) = open_parent((top, path), None)?;
+    // Nothing is waited for, as at a pipe that lies in its place.
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(&directory, name, flags, Mode::from_raw_mode(0o600))?;
+    let file = File::from(opened);
+    let found = file.metadata()?;
+    // A second name would be somebody else's file.
+    if !found.is_file() || found.nlink() != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    owner.set(&file)?;
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    Ok(file)
 }
 
 /// Removes the file at `path` below `top`.
@@ -83,28 +156,26 @@ fn open_parent<'a>(
     let last = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
     let mut directory = rustix::fs::openat(CWD, top, DIRECTORY, Mode::empty())?;
     for name in names {
-        if let Some(owner) = owner {
-            make_directory(directory.as_fd(), name, owner)?;
-        }
-        directory = rustix::fs::openat(&directory, name, DIRECTORY, Mode::empty())?;
+        directory = match owner {
+            Some(owner) => enter(directory.as_fd(), name, owner)?,
+            None => rustix::fs::openat(&directory, name, DIRECTORY, Mode::empty())?,
+        };
     }
     Ok((directory, last))
 }
 
-fn make_directory(parent: impl AsFd, name: &OsStr, owner: Owner) -> io::Result<()> {
-    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Ok(()),
+/// Opens the directory `name`, which is made for `owner` where it is missing.
+fn enter(parent: impl AsFd, name: &OsStr, owner: Owner) -> io::Result<OwnedFd> {
+    let made = match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
         Err(errno) => return Err(errno.into()),
+    };
+    let directory = rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty())?;
+    if made {
+        owner.set(&directory)?;
     }
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-    Ok(rustix::fs::chownat(
-        parent,
-        name,
-        Some(uid),
-        Some(gid),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
+    Ok(directory)
 }
 
 fn unless_absent(result: rustix::io::Result<()>) -> io::Result<()> {
@@ -118,7 +189,7 @@ fn unless_absent(result: rustix::io::Result<()>) -> io::Result<()> {
 mod tests {
     use std::{
         fs,
-        os::unix::fs::{MetadataExt, symlink},
+        os::unix::fs::{PermissionsExt, symlink},
     };
 
     use super::*;
@@ -188,6 +259,47 @@ mod tests {
         assert!(!top.0.join("c").exists());
         for path in ["../c", "/c", "", "a/../c"] {
             assert!(top.write(path, "new").is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_made_with_its_mode_and_is_no_link() {
+        let top = Top::new("directory");
+        let make = |path: &str, mode| directory((&top.0, Path::new(path)), (mode, top.owner()));
+        let mode = |path: &str| fs::metadata(top.0.join(path)).unwrap().mode() & 0o7777;
+        for wanted in [0o750, 0o500] {
+            make("a/b", wanted).unwrap();
+            assert_eq!((mode("a"), mode("a/b")), (0o755, wanted));
+        }
+        let victim = top.0.join("victim");
+        fs::create_dir(&victim).unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o700)).unwrap();
+        symlink(&victim, top.0.join("a/c")).unwrap();
+        symlink(&victim, top.0.join("d")).unwrap();
+        for path in ["a/c", "d", "d/e", "../f", "/a"] {
+            assert!(make(path, 0o777).is_err(), "{path}");
+            assert!(open_directory((&top.0, Path::new(path))).is_err(), "{path}");
+        }
+        assert_eq!(mode("victim"), 0o700);
+        assert_eq!(fs::read_dir(&victim).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_is_appended_to_and_is_no_link() {
+        let top = Top::new("append");
+        let open = |path: &str| append((&top.0, Path::new(path)), (0o640, top.owner()));
+        for text in ["one", "two"] {
+            open("log").unwrap().write_all(text.as_bytes()).unwrap();
+            let open = fs::Permissions::from_mode(0o666);
+            let found = fs::metadata(top.0.join("log")).unwrap().mode() & 0o7777;
+            assert_eq!(found, 0o640);
+            fs::set_permissions(top.0.join("log"), open).unwrap();
+        }
+        assert_eq!(fs::read_to_string(top.0.join("log")).unwrap(), "onetwo");
+        symlink(top.0.join("log"), top.0.join("link")).unwrap();
+        fs::hard_link(top.0.join("log"), top.0.join("again")).unwrap();
+        for path in ["link", "again", "no/such"] {
+            assert!(open(path).is_err(), "{path}");
         }
     }
 }

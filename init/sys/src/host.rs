@@ -1,12 +1,6 @@
 //! The machine as a whole: its name, its root, its disks' caches.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::AsFd,
-    os::unix::fs::{chown as std_chown, chroot},
-    path::Path,
-};
+use std::{fs::File, io, os::fd::AsFd, os::unix::fs::chroot, path::Path};
 
 /// Sets the host name.
 ///
@@ -27,14 +21,6 @@ pub fn switch_root(root: &Path) -> io::Result<()> {
     crate::mount::move_to(Path::new("."), Path::new("/"))?;
     chroot(".")?;
     std::env::set_current_dir("/")
-}
-
-/// Gives `path` to `uid` and `gid`; a symbolic link is followed.
-///
-/// # Errors
-/// As chown(2).
-pub fn chown(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    std_chown(path, Some(uid), Some(gid))
 }
 
 /// Writes everything that the kernel holds back for any disk.

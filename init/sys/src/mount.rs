@@ -1,10 +1,21 @@
 //! Mounts.
 
-use std::{ffi::CString, io, path::Path};
+use std::{
+    ffi::CString,
+    fs::File,
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
 
+use nix::{errno::Errno, libc};
 pub use rustix::mount::MountFlags;
 use rustix::{
-    mount::{self, MountPropagationFlags, UnmountFlags},
+    fs::CWD,
+    mount::{
+        self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+        OpenTreeFlags, UnmountFlags,
+    },
     thread::UnshareFlags,
 };
 
@@ -47,6 +58,73 @@ impl Mount<'_> {
 /// As mount(2) with `MS_BIND`.
 pub fn bind(source: &Path, target: &Path) -> io::Result<()> {
     Ok(mount::mount_bind(source, target)?)
+}
+
+/// Shows the tree at `source` on the open directory `target` with these flags; no path is looked up again,
+/// so nobody can lead the mount elsewhere.
+///
+/// # Errors
+/// As open_tree(2), mount_setattr(2) and move_mount(2).
+pub fn bind_to(source: &Path, target: &File, flags: MountFlags) -> io::Result<()> {
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = mount::open_tree(CWD, source, clone)?;
+    restrict_tree(&tree, flags)?;
+    attach(&tree, target)
+}
+
+/// Mounts an empty tmpfs on the open directory `target`, with these flags and these options of its file
+/// system, as names and values.
+///
+/// # Errors
+/// As fsopen(2), fsconfig(2), fsmount(2) and move_mount(2): `EPERM` without `CAP_SYS_ADMIN`.
+pub fn memory_on(target: &File, flags: MountFlags, options: &[(&str, String)]) -> io::Result<()> {
+    let memory = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (name, value) in options {
+        mount::fsconfig_set_string(&memory, *name, value.as_str())?;
+    }
+    mount::fsconfig_create(&memory)?;
+    let none = MountAttrFlags::empty();
+    let tree = mount::fsmount(&memory, FsMountFlags::FSMOUNT_CLOEXEC, none)?;
+    restrict_tree(&tree, flags)?;
+    attach(&tree, target)
+}
+
+fn attach(tree: &OwnedFd, target: &File) -> io::Result<()> {
+    let by_descriptor =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(mount::move_mount(tree, "", target, "", by_descriptor)?)
+}
+
+/// `struct mount_attr` (linux/mount.h), whose first four attributes have the bits of `MS_*`.
+#[repr(C)]
+struct Attributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+fn restrict_tree(tree: &OwnedFd, flags: MountFlags) -> io::Result<()> {
+    let attributes = Attributes {
+        set: u64::from(flags.bits()),
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the path is a string with its NUL, and the kernel reads as many bytes of the attributes
+    // as they have.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<Attributes>(),
+        )
+    };
+    Errno::result(result)?;
+    Ok(())
 }
 
 /// Sets the flags of the mount at `target`, not those of its file system.

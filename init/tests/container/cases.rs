@@ -1,6 +1,11 @@
 //! One promise of PID 1 each.
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{
@@ -24,6 +29,11 @@ pub type Case = fn() -> Result<()>;
 pub const ALL: &[(&str, Case)] = &[
     ("services_start_in_order_and_the_gate_passes", in_order),
     ("services_are_confined_and_their_output_is_kept", confined),
+    ("a_link_in_place_of_a_secret_leads_nowhere", planted_secret),
+    (
+        "a_link_in_place_of_a_runtime_directory_leads_nowhere",
+        planted_directory,
+    ),
     ("a_service_runs_in_the_root_of_an_image", in_image),
     ("a_crashing_service_is_restarted_and_given_up", crashing),
     ("an_essential_failure_fails_the_gate", essential_failure),
@@ -130,7 +140,85 @@ fn confined() -> Result<()> {
     }
     let kept = fs::read_to_string(container.path("/state/logs/who.log"))?;
     ensure!(kept.contains("COLOUR=green"), "{kept}");
+    let log = fs::metadata(container.path("/state/logs/who.log"))?;
+    let found = (log.uid(), log.gid(), log.mode() & 0o7777);
+    ensure!(found == (0, 1000, 0o640), "{found:?}");
     Ok(())
+}
+
+/// What nobody but root may have: a file and a directory, which no service's work may touch.
+fn add_victims(root: &Path) -> Result<()> {
+    let (file, directory) = (root.join("srv/victim"), root.join("srv/victims"));
+    fs::write(&file, "whole")?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    fs::create_dir(&directory)?;
+    Ok(fs::set_permissions(
+        directory,
+        fs::Permissions::from_mode(0o700),
+    )?)
+}
+
+fn check_victims(container: &Container) -> Result<()> {
+    let text = fs::read_to_string(container.path("/srv/victim"))?;
+    ensure!(text == "whole", "it was written to: {text}");
+    for (path, mode) in [("/srv/victim", 0o600), ("/srv/victims", 0o700)] {
+        let found = fs::metadata(container.path(path))?;
+        let found = (found.uid(), found.gid(), found.mode() & 0o7777);
+        ensure!(found == (0, 0, mode), "{path}: {found:?}");
+    }
+    let inside = fs::read_dir(container.path("/srv/victims"))?.count();
+    ensure!(inside == 0, "{inside} files were made");
+    Ok(())
+}
+
+/// The service gets back its directory of secrets by every means that its owner would have, and plants
+/// links where PID 1 writes at the next start and at every probe.
+fn planted_secret() -> Result<()> {
+    let text = "cd $CREDENTIALS_DIRECTORY; chmod 700 .; rm -f token; \
+                ln -s /srv/victim .token.new; ln -s /srv/victim token; ln -s /srv/victims sub; \
+                cat token; ls -lan .; test -e /tmp/again && exec sleep 1000; touch /tmp/again; exit 1";
+    let mut planter = script("planter", text);
+    planter.secrets = vec!["token".to_owned()];
+    planter.ready = Some(probe(Check::Exec {
+        run: vec![
+            "/usr/bin/test".to_owned(),
+            "-e".to_owned(),
+            "/tmp/again".to_owned(),
+        ],
+    }));
+    let container = Container::start_with(&appliance(vec![planter]), add_victims)?;
+    container.wait("two starts", |events| {
+        let starts = events.iter().filter(|e| e.name == name::SERVICE_STARTED);
+        (starts.count() == 2).then_some(())
+    })?;
+    container.wait_for(name::HEALTHY)?;
+    check_victims(&container)?;
+    let lines = container.lines("planter", 100)?;
+    ensure!(lines.iter().any(|line| line == "secret"), "{lines:?}");
+    Ok(())
+}
+
+/// A runtime directory in another's, where the other's service puts a link; and one that is a link.
+fn planted_directory() -> Result<()> {
+    let text = "ln -s /srv/victims /run/outer/inner; touch /tmp/planted; exec sleep 1000";
+    let mut planter = script("planter", text);
+    planter.runtime_directories = vec!["outer".to_owned()];
+    planter.ready = Some(probe(Check::Exec {
+        run: vec![
+            "/usr/bin/test".to_owned(),
+            "-e".to_owned(),
+            "/tmp/planted".to_owned(),
+        ],
+    }));
+    let mut victim = script("victim", "exec sleep 1000");
+    victim.requires = vec!["planter".to_owned()];
+    victim.runtime_directories = vec!["outer/inner/deep".to_owned(), "outer/inner".to_owned()];
+    victim.restart.budget = 0;
+    let container = Container::start_with(&appliance(vec![planter, victim]), add_victims)?;
+    let failed = container.wait_for(name::SERVICE_FAILED)?;
+    let reason = failed.field("reason").unwrap_or_default();
+    ensure!(reason.contains("make `/run/outer/inner"), "{reason}");
+    check_victims(&container)
 }
 
 fn in_image() -> Result<()> {
@@ -175,7 +263,7 @@ fn in_image() -> Result<()> {
         "/usr/x: Read-only file system",
         "/etc/shown: Read-only file system",
         "fd, full, null, random, shm, stderr, stdin, stdout, tty, urandom, zero",
-        "bedplate, inside, share, shared",
+        "credentials, inside, share, shared",
         "\nsecret\n",
         "'/state': No such file",
         "'/srv': No such file",

@@ -189,6 +189,12 @@ impl Drop for Container {
     }
 }
 
+/// The program to be tried: this build's, or `BEDPLATE_INIT`, such as an older one to be compared.
+fn init() -> PathBuf {
+    let other = env::var_os("BEDPLATE_INIT");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_init").into(), PathBuf::from)
+}
+
 fn make_root(appliance: &Appliance) -> Result<TempDir> {
     let root = tempfile::tempdir()?;
     let at = |path: &str| root.path().join(path.trim_start_matches('/'));
@@ -225,7 +231,7 @@ fn make_root(appliance: &Appliance) -> Result<TempDir> {
     make_image(&at(IMAGE))?;
     fs::write(at("dev/console"), "")?;
     fs::write(at(layout::APPLIANCE), appliance.encode())?;
-    fs::copy(env!("CARGO_BIN_EXE_init"), at(layout::INIT))?;
+    fs::copy(init(), at(layout::INIT))?;
     fs::copy(env::current_exe()?, at(PROGRAM))?;
     Ok(root)
 }
