@@ -6,9 +6,11 @@
 use std::{collections::BTreeMap, convert::Infallible, fs, io, path::Path, rc::Rc, time::Duration};
 
 use bedplate_contract::{
-    Appliance, SchemaVersion,
+    Appliance, Digest, SchemaVersion,
     appliance::{self, Enforce, Gate, NetworkMode},
+    control::BootReport,
     layout,
+    meta::Outcome,
 };
 use bedplate_sys::{
     clock,
@@ -19,7 +21,7 @@ use bedplate_sys::{
 use crate::{
     cgroup::Cgroups,
     console,
-    decide::{Entry, Facts, How, State},
+    decide::{Entry, Facts, How, ROW_MS, State},
     disk::{self, Source},
     firewall, gpu,
     graph::{self, CycleError},
@@ -129,10 +131,7 @@ fn nothing() -> Appliance {
         secrets: Vec::new(),
         services: Vec::new(),
         backups: Vec::new(),
-        gate: Gate {
-            deadline_ms: 0,
-            stable_for_ms: 0,
-        },
+        gate: Gate::default(),
         log: appliance::Log {
             max_bytes: 0,
             keep: 0,
@@ -178,6 +177,10 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
     ground.network = story.phase("network", || Network::start(&network, clock::since_boot()));
     if let Some(network) = &mut ground.network {
         story.phase("address", || network.wait(NETWORK));
+        facts.addressed = network.is_settled();
+    }
+    if let (Some(meta), Some(root)) = (&ground.meta, ground.root()) {
+        facts.restarts = restarts(meta, root);
     }
     facts
 }
@@ -225,6 +228,24 @@ fn faults(story: &Story) -> Vec<String> {
         Some(format!("phase `{phase}` failed: {error}"))
     });
     failures.collect()
+}
+
+/// Boots of `root` in a row that a failing service ended, as the reports have it.
+///
+/// Each was blessed before it failed. Reports that cannot be read count as too many: a machine that
+/// could not tell would restart for ever.
+fn restarts(meta: &Meta, root: Digest) -> u32 {
+    let Ok(reports) = meta.reports() else {
+        return u32::MAX;
+    };
+    let ended = |report: &&BootReport| report.outcome != Outcome::Blessed.word();
+    let failing = |report: &&BootReport| {
+        report.outcome == Outcome::Failing.word()
+            && report.root_hash == root.hex()
+            && report.ms < ROW_MS
+    };
+    let row = reports.iter().filter(ended).take_while(failing);
+    u32::try_from(row.count()).unwrap_or(u32::MAX)
 }
 
 fn open_meta(source: &Source) -> Result<Meta, Failures> {

@@ -152,6 +152,7 @@ impl<'a> Rescue<'a> {
             slots: attempt.map(Attempt::slots).unwrap_or_default(),
             quarantine: meta.map_or_else(Vec::new, |meta| meta.record().quarantine.clone()),
             boot: BootState::Degraded,
+            reason: None,
             uptime_ms: clock::since_boot_ms(),
             init_rss_kib: resident_kib(),
             address: None,

@@ -27,6 +27,7 @@ use crate::{
     control::{Source, names},
     decide::{Event, Facts, How, Order, ServiceId, State, Work},
     host::{Host, Linux, drive},
+    network::Network,
     stage1::chain,
     watchdog,
 };
@@ -78,6 +79,8 @@ pub struct Supervisor {
     host: Linux,
     signals: Signals,
     place: Place,
+    /// Whether the core knows of an address.
+    addressed: bool,
 }
 
 /// Who became ready.
@@ -102,11 +105,13 @@ impl Supervisor {
             host,
             signals,
             place,
+            addressed: false,
         }
     }
 
     /// Starts the services and runs until everything has ended.
     pub fn run(mut self, facts: Facts) -> (How, Linux) {
+        self.addressed = facts.addressed;
         drive(&mut self.state, &mut self.host, Event::Begin(facts));
         loop {
             if let Some(how) = self.host.ended {
@@ -255,6 +260,12 @@ impl Supervisor {
             && let Err(error) = network.turn(clock::since_boot())
         {
             console::emit(&console::event(NETWORK_FAILED).with("error", chain(&error)));
+        }
+        let network = self.host.ground.network.as_ref();
+        let addressed = network.is_some_and(Network::is_settled);
+        if addressed != self.addressed {
+            self.addressed = addressed;
+            self.drive(Event::Addressed(addressed));
         }
     }
 
@@ -425,6 +436,7 @@ impl Supervisor {
             slots: ground.slots.status(),
             quarantine: ground.quarantine(),
             boot: self.state.boot(),
+            reason: self.state.reason().map(str::to_owned),
             uptime_ms: self.host.now(),
             init_rss_kib: resident_kib(),
             address: ground.network.as_ref().and_then(|n| n.address()),

@@ -2,7 +2,7 @@
 
 use std::{path::Path, path::PathBuf, sync::Arc};
 
-use bedplate_contract::appliance::{Gate, Log, Network, NetworkMode};
+use bedplate_contract::appliance::{Log, Network, NetworkMode};
 use minijinja::{Value, context};
 
 use super::{
@@ -246,29 +246,6 @@ fn url(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("expected an `https`, `http` or `file` URL".to_owned()),
     }
-}
-
-/// `[gate]`; five minutes to be ready, ten seconds to stay so.
-pub(super) fn read_gate(root: &Table<'_>) -> Gate {
-    let read = |table: &Table<'_>| {
-        let deadline = table.parsed("deadline", unit::duration_ms);
-        let stable_for = table.parsed("stable_for", unit::duration_ms);
-        let gate = Gate {
-            deadline_ms: deadline.as_ref().map_or(300_000, |d| d.value),
-            stable_for_ms: stable_for.as_ref().map_or(10_000, |d| d.value),
-        };
-        if gate.stable_for_ms >= gate.deadline_ms {
-            let label = "`stable_for` must be shorter than `deadline`";
-            table.fail("a gate that can never pass", label);
-        }
-        gate
-    };
-    let default = Gate {
-        deadline_ms: 300_000,
-        stable_for_ms: 10_000,
-    };
-    root.table("gate")
-        .map_or(default, |table| table.decode(read))
 }
 
 /// `[network]`; the image's name and DHCP by default. Addresses may come from `[values]`.

@@ -15,6 +15,7 @@ mod cron;
 mod decode;
 mod environment;
 mod firewall;
+mod gate;
 mod gpu;
 mod graph;
 mod image;
@@ -193,6 +194,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     base.packages.extend(part::read_packages(root));
     base.packages.extend(profile.packages);
 
+    let network = image::read_network(root, &image.name, &scope);
     let users = account::read(root);
     let secrets = state::read_secrets(root);
     let accounts = Accounts::new(&users, base.essential);
@@ -232,8 +234,8 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
         backups: backup::resolve(backups, (&services, &left_out.services), root.problems()),
         services,
         firewall,
-        gate: image::read_gate(root),
-        network: image::read_network(root, &image.name, &scope),
+        gate: gate::read(root, &network),
+        network,
         log: image::read_log(root),
         update: update::read(root, &image, sources, &given.trusted),
         watchdog_ms: watchdog::read(root),

@@ -17,9 +17,10 @@ fn mark(event: &Event) -> char {
     match event.name.as_str() {
         name::UPGRADE_ENDED if is_refused(event) => '✗',
         name::UPGRADE_ENDED => '✓',
-        name::SERVICE_READY | name::GATE_PASSED | name::BLESSED | name::HEALTHY => '✓',
+        name::SERVICE_READY | name::GATE_PASSED | name::BLESSED => '✓',
+        name::HEALTHY | name::RECOVERED => '✓',
         name::PHASE_FAILED | name::SERVICE_FAILED | name::GATE_FAILED => '✗',
-        name::MARKED_BAD | name::DEGRADED | name::QUARANTINED => '✗',
+        name::MARKED_BAD | name::DEGRADED | name::FAILING | name::QUARANTINED => '✗',
         name::SERVICE_EXITED | name::SERVICE_UNREADY => '!',
         name::LOG => '|',
         _ => '·',
@@ -50,6 +51,8 @@ fn words(event: &Event) -> String {
         name::GATE_FAILED => format!("the gate failed: {}", field("reason")),
         name::MARKED_BAD => format!("marked bad: the entry is now {}", field("entry")),
         name::DEGRADED => format!("degraded, and stays: {}", field("reason")),
+        name::FAILING => format!("failing: {}", field("reason")),
+        name::RECOVERED => "healthy again".to_owned(),
         name::QUARANTINED => format!(
             "version {} is not taken again unless forced: {}",
             field("version"),

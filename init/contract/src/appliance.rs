@@ -164,13 +164,37 @@ impl SecretSource {
     }
 }
 
-/// When a boot is good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// When a boot is good, and what follows when it is so no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// Milliseconds from the start of PID 1 in the root; past them the gate fails.
     pub deadline_ms: u64,
     /// Milliseconds for which all essential services must stay ready.
     pub stable_for_ms: u64,
+    /// Whether the machine must have an address for it. False in documents that were made before
+    /// there was the choice.
+    #[serde(default)]
+    pub network: bool,
+    /// What follows when an essential service gives up after the gate.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+/// What follows when an essential service gives up after the gate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The machine stays as it is and says so.
+    #[default]
+    Stay,
+    /// It starts again, at most so many times in a row, then it stays.
+    Restart {
+        /// Times in a row; a boot that was healthy for an hour ends a row.
+        attempts: u32,
+    },
+    /// It goes back to the other version, if that has passed its gate, and does not take this one
+    /// again; else it stays.
+    Rollback,
 }
 
 /// Rotation of a service's captured output.

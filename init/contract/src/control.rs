@@ -161,6 +161,9 @@ pub struct Status {
     pub quarantine: Vec<Quarantined>,
     /// Where the boot stands.
     pub boot: BootState,
+    /// Why it is not healthy, when it is degraded or failing.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Milliseconds since the kernel started.
     pub uptime_ms: u64,
     /// Resident memory of PID 1 in KiB.
@@ -185,6 +188,8 @@ pub enum BootState {
     Gating,
     /// The gate passed and the entry is blessed.
     Healthy,
+    /// So it was, but an essential service has given up or was stopped, or the address is gone.
+    Failing,
     /// The gate failed and nothing else can boot; what is healthy runs.
     Degraded,
     /// Going down.

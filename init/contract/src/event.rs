@@ -57,6 +57,10 @@ pub mod name {
     pub const BLESSED: &str = "boot.blessed";
     /// The boot is good and stays: `version`, `ms`. What `--until healthy` waits for.
     pub const HEALTHY: &str = "boot.healthy";
+    /// What was healthy is so no more: `reason`, `services`.
+    pub const FAILING: &str = "boot.failing";
+    /// What was failing is healthy again.
+    pub const RECOVERED: &str = "boot.recovered";
     /// The entry was marked bad: `entry`.
     pub const MARKED_BAD: &str = "boot.bad";
     /// No other slot can boot: the machine stays as it is: `reason`.

@@ -100,6 +100,8 @@ pub enum Outcome {
     Degraded,
     /// No boot of it reached its gate, and its tries are spent: panics, hangs, resets.
     Crashed,
+    /// The gate passed, and then an essential service gave up.
+    Failing,
     /// An operator went back to the other version.
     RolledBack,
     /// The machine was shut down in order before the gate had decided.
@@ -143,6 +145,7 @@ impl Outcome {
             Self::GateFailed => "gate-failed",
             Self::Degraded => "degraded",
             Self::Crashed => "crashed",
+            Self::Failing => "failing",
             Self::RolledBack => "rolled-back",
             Self::Stopped => "stopped",
             Self::Unknown => "unknown",

@@ -115,6 +115,8 @@ pub enum Event {
     UpgradeEnded(Result<(), String>),
     /// Slots and entries were looked at again.
     Rescanned(Fallback),
+    /// The machine has an address, or has none any more.
+    Addressed(bool),
     /// An operator, a key or a signal asks for the end.
     Down(How),
 }
@@ -201,6 +203,10 @@ pub struct Facts {
     pub other: Option<Other>,
     /// Reasons for which the gate cannot pass: broken promises that refuse, lost volumes.
     pub faults: Vec<String>,
+    /// Whether the machine has an address.
+    pub addressed: bool,
+    /// Boots in a row that ended because an essential service gave up after the gate.
+    pub restarts: u32,
     /// Provisioned secrets that are not there; services that need them wait.
     pub missing_secrets: BTreeSet<String>,
 }

@@ -98,6 +98,7 @@ pub(crate) fn appliance(services: Vec<Service>) -> Appliance {
         gate: Gate {
             deadline_ms: 60_000,
             stable_for_ms: 5000,
+            ..Gate::default()
         },
         log: Log {
             max_bytes: 1 << 20,

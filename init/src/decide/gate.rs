@@ -60,7 +60,8 @@ impl State {
         if self.boot != BootState::Gating || matches!(self.gate, Gate::Passed | Gate::Failed) {
             return;
         }
-        self.gate = match (self.all_essential_good(), self.gate) {
+        let good = self.all_essential_good() && !self.network_holds();
+        self.gate = match (good, self.gate) {
             (true, Gate::Stable(since)) => Gate::Stable(since),
             (true, _) => Gate::Stable(turn.now),
             (false, _) => Gate::Pending,
@@ -91,15 +92,32 @@ impl State {
                 services: Vec::new(),
             });
         }
-        let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
-        let unit = essential.find(|unit| self.is_given_up(unit))?;
-        let lost = self.given_up_requirement(unit).unwrap_or(unit);
+        let lost = self.given_up()?;
         let name = &lost.spec.name;
         let because = lost.because.as_deref().unwrap_or("it was stopped");
         Some(Failure {
             reason: format!("service `{name}` failed: {because}"),
             services: vec![name.clone()],
         })
+    }
+
+    /// The first essential service that is given up, or the one for whose sake it is.
+    pub(super) fn given_up(&self) -> Option<&Unit> {
+        let mut essential = self.units.iter().filter(|unit| unit.spec.essential);
+        let unit = essential.find(|unit| self.is_given_up(unit))?;
+        Some(self.given_up_requirement(unit).unwrap_or(unit))
+    }
+
+    /// Whether a version on trial has yet to get the address that its gate asks for. One that had it
+    /// before is not at fault when a switch comes up late.
+    fn network_holds(&self) -> bool {
+        self.facts.entry == Entry::Trial && !self.has_network()
+    }
+
+    /// Whether the machine has the address that its gate asks for.
+    pub(super) fn has_network(&self) -> bool {
+        let wanted = self.appliance.gate.network && self.facts.entry != Entry::Container;
+        !wanted || self.facts.addressed
     }
 
     fn overdue(&self) -> Failure {
@@ -110,6 +128,7 @@ impl State {
         let services: Vec<_> = late.iter().map(|unit| unit.spec.name.clone()).collect();
         let seconds = self.appliance.gate.deadline_ms as f64 / 1000.0;
         let what = match services.as_slice() {
+            [] if self.network_holds() => "the machine has no address".to_owned(),
             [] => "the services did not stay ready long enough".to_owned(),
             names => format!("not ready: {}", names.join(", ")),
         };
@@ -209,6 +228,7 @@ impl State {
     /// Stays, with what is healthy; a version on trial is quarantined.
     pub(super) fn degrade(&mut self, reason: &str, turn: &mut Turn) {
         self.boot = BootState::Degraded;
+        self.degraded = Some(reason.to_owned());
         self.condemn(Outcome::Degraded, reason, turn);
         turn.emit(turn.line(name::DEGRADED).with("reason", reason));
     }

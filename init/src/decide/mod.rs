@@ -10,6 +10,7 @@ mod check;
 mod condition;
 mod down;
 mod event;
+mod failing;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod gate;
@@ -33,10 +34,12 @@ use bedplate_contract::{Appliance, control::BootState, event as line};
 
 pub use action::{Action, Subject, Verdict};
 pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How, Order, Other};
+pub use failing::ROW_MS;
 pub use job::Work;
 pub use probe::ProbeKind;
 
 use down::Down;
+use failing::Shortfall;
 use gate::Gate;
 use rollback::Leaving;
 use schedule::Clock;
@@ -74,6 +77,12 @@ pub struct State {
     bless_again: Option<u64>,
     /// Why the entry's tries are being taken away.
     leaving: Option<Leaving>,
+    /// What a boot that was healthy lacks now.
+    shortfall: Option<Shortfall>,
+    /// Whether an essential service has given up since the gate passed.
+    has_failed: bool,
+    /// Why the boot is degraded.
+    degraded: Option<String>,
     /// The upgrade that runs.
     upgrade: Option<Upgrade>,
     /// The wall clock.
@@ -142,6 +151,9 @@ impl State {
             seed,
             bless_again: None,
             leaving: None,
+            shortfall: None,
+            has_failed: false,
+            degraded: None,
             upgrade: None,
             clock: Clock::default(),
         }
@@ -214,6 +226,7 @@ impl State {
             Event::Upgrade { order, client } => self.begin_upgrade(order, client, turn),
             Event::UpgradeEnded(outcome) => self.upgrade_ended(outcome, turn)?,
             Event::Rescanned(fallback) => self.facts.fallback = fallback,
+            Event::Addressed(addressed) => self.facts.addressed = addressed,
             Event::Down(how) => {
                 self.note_stop(turn);
                 self.go_down(how, turn);
@@ -250,12 +263,13 @@ impl State {
         // What is to come depends on the answer that the host owes.
         if self.leaving.is_none() {
             self.step_gate(turn);
+            self.step_health(turn);
         }
         match self.boot {
             _ if self.leaving.is_some() => {}
             BootState::Starting => {}
             BootState::Stopping => self.step_down(turn),
-            BootState::Gating | BootState::Healthy | BootState::Degraded => {
+            BootState::Gating | BootState::Healthy | BootState::Failing | BootState::Degraded => {
                 self.step_holds(turn);
                 self.step_waiting(turn);
             }

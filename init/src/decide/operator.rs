@@ -44,7 +44,9 @@ impl State {
         match self.boot {
             BootState::Starting => Some("the services are not started yet"),
             BootState::Stopping => Some("the machine goes down"),
-            BootState::Gating | BootState::Healthy | BootState::Degraded => None,
+            BootState::Gating | BootState::Healthy | BootState::Failing | BootState::Degraded => {
+                None
+            }
         }
     }
 

@@ -60,6 +60,7 @@ pub(super) const fn boot_word(boot: BootState) -> &'static str {
         BootState::Starting => "starting",
         BootState::Gating => "gating",
         BootState::Healthy => "healthy",
+        BootState::Failing => "failing",
         BootState::Degraded => "degraded",
         BootState::Stopping => "stopping",
     }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod conditions;
+mod failing;
 mod leaving;
 mod model;
 mod operator;

@@ -64,7 +64,9 @@ impl State {
             BootState::Stopping => Some("the machine goes down"),
             _ if self.leaving.is_some() => Some("the machine goes down"),
             _ if self.upgrade.is_some() => Some("an upgrade is running"),
-            BootState::Gating | BootState::Healthy | BootState::Degraded => None,
+            BootState::Gating | BootState::Healthy | BootState::Failing | BootState::Degraded => {
+                None
+            }
         }
     }
 

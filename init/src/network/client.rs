@@ -54,6 +54,11 @@ impl Client {
         })
     }
 
+    /// Name of its link.
+    pub fn link(&self) -> &str {
+        &self.link.name
+    }
+
     /// What to poll for reading.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

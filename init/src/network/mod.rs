@@ -79,6 +79,9 @@ pub enum NetworkError {
         /// As it is written.
         found: String,
     },
+    /// Nobody can reach the machine.
+    #[error("no address: {0}")]
+    NoAddress(String),
     /// No seed.
     #[error("preparing DHCP")]
     Random(#[source] RandomError),
@@ -158,7 +161,21 @@ impl Network {
             watchdog::pet();
             thread::sleep(POLL);
         }
-        if self.is_settled() { Ok(()) } else { result }
+        match self.is_settled() {
+            true => Ok(()),
+            false => result.and(Err(NetworkError::NoAddress(self.obstacle()))),
+        }
+    }
+
+    /// What stands between the machine and an address, in words.
+    fn obstacle(&self) -> String {
+        let links = link::list(Path::new(SYS_NET)).unwrap_or_default();
+        let names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
+        match (&self.state, names.as_slice()) {
+            (State::Dhcp(client), _) => format!("no DHCP server answers on `{}`", client.link()),
+            (_, []) => "no Ethernet link; the kernel may have no driver for it".to_owned(),
+            (_, names) => format!("no carrier on `{}`", names.join("`, `")),
+        }
     }
 
     /// Whether there is nothing to wait for: an address is set, or none is wanted.

@@ -30,6 +30,7 @@ pub fn appliance(services: Vec<Service>) -> Appliance {
         gate: Gate {
             deadline_ms: 20_000,
             stable_for_ms: 300,
+            ..Gate::default()
         },
         log: Log {
             max_bytes: 1 << 20,

@@ -279,7 +279,7 @@ pub fn is_quarantined(manifest: &BundleManifest, facts: &Facts) -> bool {
 /// [`Refusal::Unsettled`].
 pub fn check_settled(boot: BootState) -> Result<(), Refusal> {
     match boot {
-        BootState::Healthy | BootState::Degraded => Ok(()),
+        BootState::Healthy | BootState::Failing | BootState::Degraded => Ok(()),
         BootState::Starting => Err(Refusal::Unsettled("starting")),
         BootState::Gating => Err(Refusal::Unsettled("gating")),
         BootState::Stopping => Err(Refusal::Unsettled("stopping")),

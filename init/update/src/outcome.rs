@@ -15,6 +15,8 @@ pub enum Outcome {
     Failed,
     /// 4: `status` of a degraded machine.
     Degraded,
+    /// 6: `status` of a machine that was healthy and is so no more.
+    Failing,
     /// 5: `status` of a machine that is on its way up or down.
     Unsettled,
 }
@@ -26,6 +28,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Failed => 1,
             Outcome::Degraded => 4,
             Outcome::Unsettled => 5,
+            Outcome::Failing => 6,
         })
     }
 }
@@ -43,6 +46,7 @@ pub fn of(verb: &Verb, reply: &Reply) -> Outcome {
 fn of_boot(boot: BootState) -> Outcome {
     match boot {
         BootState::Healthy => Outcome::Done,
+        BootState::Failing => Outcome::Failing,
         BootState::Degraded => Outcome::Degraded,
         BootState::Starting | BootState::Gating | BootState::Stopping => Outcome::Unsettled,
     }

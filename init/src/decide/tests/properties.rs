@@ -82,6 +82,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::UpgradeEnded(Ok(()))),
         1 => Just(Event::Rescanned(Fallback::Blessed)),
         1 => Just(Event::Rescanned(Fallback::Absent)),
+        1 => any::<bool>().prop_map(Event::Addressed),
     ]
 }
 

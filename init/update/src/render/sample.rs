@@ -87,6 +87,7 @@ pub fn healthy() -> Status {
         slots: staged(),
         quarantine: vec![],
         boot: BootState::Healthy,
+        reason: None,
         uptime_ms: 3_725_000,
         init_rss_kib: 2987,
         address: Some("10.0.2.15/24".to_owned()),
@@ -107,6 +108,7 @@ pub fn degraded() -> Status {
         }],
         entry: Some("justnews_4.0.1+0-3.efi".to_owned()),
         boot: BootState::Degraded,
+        reason: Some("not ready: web within 300 s".to_owned()),
         address: None,
         warnings: vec![
             "expected 16384 MiB of memory, found 3900".to_owned(),

@@ -37,10 +37,14 @@ fn facts(status: &Status) -> Vec<Vec<String>> {
         fact("slot", or_dash(status.slot.as_deref())),
         fact("entry", or_dash(status.entry.as_deref())),
         fact("boot", boot(status.boot).to_owned()),
+    ];
+    let reason = status.reason.iter();
+    facts.extend(reason.map(|reason| fact("because", printable(reason))));
+    facts.extend([
         fact("uptime", long_time(status.uptime_ms)),
         fact("address", or_dash(status.address.as_deref())),
         fact("init", format!("{} resident", mib(status.init_rss_kib))),
-    ];
+    ]);
     let warnings = status.warnings.iter();
     facts.extend(warnings.map(|warning| fact("warning", printable(warning))));
     facts
@@ -55,6 +59,7 @@ fn boot(state: BootState) -> &'static str {
         BootState::Starting => "starting",
         BootState::Gating => "gating: services are started, the gate is pending",
         BootState::Healthy => "healthy",
+        BootState::Failing => "failing: it was healthy before",
         BootState::Degraded => "degraded: the gate failed and nothing else can boot",
         BootState::Stopping => "stopping",
     }
@@ -117,6 +122,7 @@ profile  min
 slot     b
 entry    justnews_4.0.1+0-3.efi
 boot     degraded: the gate failed and nothing else can boot
+because  not ready: web within 300 s
 uptime   1 h 2 min
 address  -
 init     2.9 MiB resident

@@ -124,7 +124,7 @@ impl Ground {
     /// A healthy machine runs what was blessed last, whatever its record remembers; so one whose
     /// record is lost can still be repaired by an upgrade.
     fn blessed(&self, boot: BootState) -> Result<Option<Digest>, GroundError> {
-        if boot == BootState::Healthy {
+        if matches!(boot, BootState::Healthy | BootState::Failing) {
             return Ok(Some(self.running));
         }
         let partition = disk::find(&self.disk, layout::META)?;

@@ -121,14 +121,14 @@ impl<'w, 'd> Run<'w, 'd> {
                     service: ServiceId(0),
                     exit: Exit::Status(0),
                 }),
-                BootState::Healthy | BootState::Degraded => return,
+                BootState::Healthy | BootState::Failing | BootState::Degraded => return,
             }
         }
     }
 
     pub fn end(&self) -> End {
         match (self.host.ended, self.state.boot()) {
-            (None, BootState::Healthy) => self.runs(true),
+            (None, BootState::Healthy | BootState::Failing) => self.runs(true),
             (None, BootState::Degraded) => self.runs(false),
             _ => End::Again,
         }
