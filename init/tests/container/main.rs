@@ -25,6 +25,9 @@ fn main() -> ExitCode {
     if skip {
         eprintln!("skipped: user 0 and `unshare` are needed");
     }
+    if gpu::here().is_empty() {
+        eprintln!("skipped: gpu cases: no NVIDIA GPU");
+    }
     let cases = cases::ALL.iter().chain(gpu::here());
     let trials = cases.map(|(name, case)| {
         let trial = Trial::test(*name, || case().map_err(|error| error.to_string().into()));

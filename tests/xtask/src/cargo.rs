@@ -3,11 +3,13 @@
 use std::{
     env,
     ffi::OsString,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     process::{Command, Stdio},
+    sync::mpsc::{Sender, channel},
+    thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 /// A call of cargo in the workspace.
 pub fn command(arguments: &[&str]) -> Command {
@@ -27,18 +29,55 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs cargo and shows its standard output line by line; returns whether it succeeded.
+/// Runs cargo and shows what it prints line by line; returns whether it succeeded.
 pub fn watch(arguments: &[&str], mut line: impl FnMut(&str)) -> Result<bool> {
     let name = arguments.join(" ");
     eprintln!("xtask: cargo {name}");
-    let mut child = command(arguments).stdout(Stdio::piped()).spawn()?;
+    let mut call = command(arguments);
+    let mut child = call.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let output = child.stdout.take().context("cargo's output is not piped")?;
-    for text in BufReader::new(output).lines() {
-        let text = text.with_context(|| format!("reading the output of `cargo {name}`"))?;
-        println!("{text}");
+    let errors = child
+        .stderr
+        .take()
+        .context("cargo's errors are not piped")?;
+    let (sender, lines) = channel();
+    let (first, second) = (sender.clone(), sender);
+    let readers = [
+        thread::spawn(move || forward(output, Stream::Output, &first)),
+        thread::spawn(move || forward(errors, Stream::Errors, &second)),
+    ];
+    for (stream, text) in lines {
+        match stream {
+            Stream::Output => println!("{text}"),
+            Stream::Errors => eprintln!("{text}"),
+        }
         line(&text);
     }
+    for reader in readers {
+        let read = reader.join().map_err(|_| anyhow!("a reader panicked"))?;
+        read.with_context(|| format!("reading the output of `cargo {name}`"))?;
+    }
     Ok(child.wait()?.success())
+}
+
+/// Where a line was printed.
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Output,
+    Errors,
+}
+
+/// Bytes that are no UTF-8, such as what a kernel prints, are shown as the replacement character.
+fn forward(from: impl Read, stream: Stream, to: &Sender<(Stream, String)>) -> io::Result<()> {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        // Nobody listens any more only when the caller is gone.
+        let _ = to.send((stream, text.trim_end_matches(['\n', '\r']).to_owned()));
+        line.clear();
+    }
+    Ok(())
 }
 
 /// Standard output of a cargo call that must succeed.

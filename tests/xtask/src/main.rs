@@ -6,6 +6,7 @@ mod images;
 mod licences;
 mod powercut;
 mod test;
+mod watch;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -20,7 +21,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything that CI runs: check, then all tests; the last line has the counts.
-    Test,
+    Test(test::Arguments),
     /// Formatting, lints, documentation and licences.
     Check,
     /// Measures builds and boots and prints a table.
@@ -33,7 +34,7 @@ enum Command {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Test => check().and_then(|()| test::run()),
+        Command::Test(arguments) => check().and_then(|()| test::run(&arguments)),
         Command::Check => check(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Images(arguments) => images::run(&arguments),
