@@ -84,11 +84,16 @@ pub fn run() -> Result<u8, io::Error> {
     let state = State::new(Rc::clone(&appliance), born, seed);
     let host = Linux::new(Rc::clone(&appliance), ground, cgroups);
     let (how, host) = Supervisor::new(state, host, signals, place).run(facts);
+    let disk = host
+        .ground
+        .source
+        .as_ref()
+        .map(|source| source.disk.clone());
     // Closed before the state partition is unmounted: logs and meta live until here.
     drop(host);
     match how {
-        How::Reboot => shutdown::end(Down::Reboot, &appliance.volumes),
-        How::Poweroff => shutdown::end(Down::Poweroff, &appliance.volumes),
+        How::Reboot => shutdown::end(Down::Reboot, &appliance.volumes, disk.as_deref()),
+        How::Poweroff => shutdown::end(Down::Poweroff, &appliance.volumes, disk.as_deref()),
         How::Exit(status) => {
             shutdown::end_processes();
             Ok(status)

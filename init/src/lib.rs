@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attempt;
+pub mod attend;
 pub mod boot;
 pub mod cgroup;
 pub mod child;

@@ -41,6 +41,17 @@ pub enum ModulesError {
 /// # Errors
 /// An unreadable list; the first module that failed, once all were tried.
 pub fn load_listed(list: &str) -> Result<usize, ModulesError> {
+    load_listed_by(list, module::load)
+}
+
+/// As [`load_listed`], each module by `load`.
+///
+/// # Errors
+/// As [`load_listed`].
+pub fn load_listed_by(
+    list: &str,
+    load: impl Fn(&Path) -> io::Result<Loaded>,
+) -> Result<usize, ModulesError> {
     let text = match fs::read_to_string(list) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -49,7 +60,7 @@ pub fn load_listed(list: &str) -> Result<usize, ModulesError> {
             return Err(ModulesError::List { path, source });
         }
     };
-    load_all(&text, module::load)
+    load_all(&text, load)
 }
 
 fn load_all(text: &str, load: impl Fn(&Path) -> io::Result<Loaded>) -> Result<usize, ModulesError> {

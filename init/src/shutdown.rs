@@ -1,6 +1,10 @@
 //! After the last service: nothing runs, nothing is mounted, everything is on the disk.
 
-use std::{path::Path, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use bedplate_contract::{appliance::Volume, layout};
 use bedplate_sys::{
@@ -8,12 +12,13 @@ use bedplate_sys::{
     reboot::{self, Down},
 };
 
-use crate::{console, stage1::chain, watchdog};
+use crate::{attend::attend, console, watchdog};
 
 /// Event of a mount that stays: `path`, `error`.
 const STAYS: &str = "unmount.failed";
-/// Event of a watchdog that could not be stopped: `error`.
-const ARMED: &str = "watchdog.failed";
+
+/// Event of a disk that takes no more: `disk`. What was not written is lost, and the machine goes.
+const DEAD: &str = "disk.dead";
 
 /// For how long processes that were killed are reaped, and the console may take its lines.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -24,12 +29,17 @@ const POLL: Duration = Duration::from_millis(10);
 /// Ends the machine; never returns.
 ///
 /// A kernel that refuses to go leaves PID 1 asleep: it must not end, for that is a panic.
-pub fn end(how: Down, volumes: &[Volume]) -> ! {
+pub fn end(how: Down, volumes: &[Volume], disk: Option<&str>) -> ! {
     // A reboot leaves the watchdog ticking: what follows has its whole time, and no more.
     watchdog::pet();
     end_processes();
-    unmount(volumes);
-    host::sync();
+    let paths = volumes.iter().map(|volume| PathBuf::from(&volume.path));
+    let paths: Vec<_> = paths.collect();
+    // What is in memory goes to the disk first: how long that takes is the disk's doing.
+    let written = attend(disk, host::sync).and_then(|()| attend(disk, move || unmount(&paths)));
+    if written.is_none() {
+        console::emit(&console::event(DEAD).with("disk", disk.unwrap_or_default()));
+    }
     if how == Down::Poweroff {
         disarm();
     }
@@ -43,9 +53,7 @@ pub fn end(how: Down, volumes: &[Volume]) -> ! {
 
 /// A machine that is switched off is not to be started again by its watchdog.
 fn disarm() {
-    if let Err(error) = watchdog::disarm() {
-        console::emit(&console::event(ARMED).with("error", chain(&error)));
-    }
+    watchdog::tell(watchdog::disarm());
 }
 
 /// Kills what no service owns, so that nothing holds a mount.
@@ -63,8 +71,8 @@ pub fn end_processes() {
 }
 
 /// Unmounts the volumes, the last first, then `/state`; what is busy becomes read-only.
-fn unmount(volumes: &[Volume]) {
-    let volumes = volumes.iter().rev().map(|volume| Path::new(&volume.path));
+fn unmount(volumes: &[PathBuf]) {
+    let volumes = volumes.iter().rev().map(PathBuf::as_path);
     for path in volumes.chain([Path::new(layout::STATE_DIR)]) {
         if let Err(error) = mount::unmount(path).or_else(|_| mount::remount_read_only(path)) {
             let line = console::event(STAYS).with("path", path.display());

@@ -41,9 +41,6 @@ pub const FAILED: &str = "stage1.failed";
 /// Event of a module that could not be loaded: `error`.
 pub const MODULE_FAILED: &str = "stage1.module";
 
-/// Event of a watchdog that could not be armed: `error`.
-const WATCHDOG_FAILED: &str = "watchdog.failed";
-
 /// How long disks may take to appear: controllers and slow enclosures need some seconds.
 const DISKS: Duration = Duration::from_secs(30);
 /// Between two looks for them.
@@ -74,12 +71,14 @@ pub fn run() {
 /// Leaves in `attempt` what it knows when it fails.
 fn reach_root(attempt: &mut Option<Attempt>) -> Result<Infallible, Failure> {
     mounts::mount_kernel().map_err(Stage1Error::Mounts)?;
-    if let Err(error) = modules::load_listed(layout::STAGE1_MODULES) {
+    // Watchdogs first: each is armed before the next driver may hang.
+    let loaded = modules::load_listed_by(layout::STAGE1_MODULES, watchdog::load_module);
+    if let Err(error) = loaded {
         // A driver of hardware that is not here; if it was the disk's, that shows below.
         console::emit(&console::event(MODULE_FAILED).with("error", chain(&error)));
     }
-    if let Err(error) = watchdog::arm(watchdog::STAGE1_SECONDS) {
-        console::emit(&console::event(WATCHDOG_FAILED).with("error", chain(&error)));
+    if !watchdog::is_armed() {
+        watchdog::tell(watchdog::arm(watchdog::STAGE1_SECONDS));
     }
     let identity = read_identity()?;
     let wanted = identity.root;

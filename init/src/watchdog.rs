@@ -1,6 +1,6 @@
 //! The hardware watchdog of the machine: one per process, petted from wherever time goes by.
 //!
-//! Stage 1 arms it before it reads a disk and hands it over ticking, so that a hang anywhere between
+//! Stage 1 arms it right after its driver, before any other, and hands it over ticking, so that a hang anywhere between
 //! the kernel's start of `init` and the event loop ends in a reset, which the loader has counted.
 //! A reboot leaves it ticking too: one that hangs is reset. Only a power-off stops it.
 
@@ -13,13 +13,17 @@ use std::{
 use bedplate_contract::event::name;
 use bedplate_sys::{
     clock,
+    module::{self, Loaded},
     watchdog::{self, Watchdog},
 };
 
-use crate::console;
+use crate::{console, stage1::chain};
 
 /// Seconds that stage 1 has for the way to PID 1 of the root: disks take 30, the rest is slow I/O.
 pub const STAGE1_SECONDS: u32 = 120;
+
+/// Event of a watchdog that does not do what it is told: `error`.
+const FAILED: &str = "watchdog.failed";
 
 /// The watchdog is petted when this part of its time is over: two pets may be late or lost.
 const PART: u64 = 3;
@@ -53,6 +57,41 @@ pub enum WatchdogError {
     /// Stopping.
     #[error("stopping the watchdog")]
     Disarm(#[source] io::Error),
+}
+
+/// The driver without hardware: a timer of the kernel's, which a kernel that hangs stops as well.
+const LAST_RESORT: &str = "softdog";
+
+/// Loads `module` of stage 1's list, in which watchdogs come first, and [`LAST_RESORT`] after the others.
+///
+/// The watchdog is armed as soon as its driver has made the device, so that a hang in any driver after it
+/// is reset. The last resort is loaded only where no driver has found a device.
+///
+/// # Errors
+/// As finit_module(2).
+pub fn load_module(module: &Path) -> io::Result<Loaded> {
+    let name = module.file_name().and_then(|name| name.to_str());
+    let last = name.is_some_and(|name| name.split('.').next() == Some(LAST_RESORT));
+    if last && is_armed() {
+        return Ok(Loaded::Ready);
+    }
+    let loaded = module::load(module);
+    if !is_armed() && Path::new(watchdog::DEVICE).exists() {
+        tell(arm(STAGE1_SECONDS));
+    }
+    loaded
+}
+
+/// Whether one ticks that this process pets.
+pub fn is_armed() -> bool {
+    next_deadline().is_some()
+}
+
+/// Says that it does not do what it is told; the machine goes on without it.
+pub fn tell(outcome: Result<(), WatchdogError>) {
+    if let Err(error) = outcome {
+        console::emit(&console::event(FAILED).with("error", chain(&error)));
+    }
 }
 
 /// Arms the watchdog with `seconds`, or stops the one that ticks for 0 seconds.

@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// Version of what [`build`] makes; part of its key.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// File name of the root image.
 pub const ROOT: &str = "root.erofs";
 /// File name of its hash tree.

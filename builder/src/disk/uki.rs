@@ -8,8 +8,14 @@ use super::pe::{self, PeError, Section};
 
 /// Words of every command line. The kernel says only what is wrong, so that the boot story can be
 /// read. Serial stands last, so `/dev/console` is the serial line; a panic
-/// restarts after 10 s, for systemd-boot counted the try already.
-const COMMON: &str = "quiet console=tty0 console=ttyS0,115200 panic=10";
+/// restarts after 10 s, for systemd-boot counted the try already; so does a kernel that goes on in name
+/// only, where nobody may be there to see it: after an oops, with a processor that is stuck for 20 s or
+/// gets no timer, with a task that waits for a device for four minutes. A profile's `[sysctl]` comes later, and wins.
+///
+/// Source: kernel Documentation/admin-guide/sysctl/kernel.rst, and `sysctl.*` of kernel-parameters.txt.
+const COMMON: &str = "quiet console=tty0 console=ttyS0,115200 panic=10 oops=panic \
+    sysctl.kernel.softlockup_panic=1 sysctl.kernel.panic_on_rcu_stall=1 \
+    sysctl.kernel.hung_task_timeout_secs=240 sysctl.kernel.hung_task_panic=1";
 
 /// What goes into a UKI.
 #[derive(Debug, Clone, Copy)]

@@ -4,16 +4,21 @@
 //! hardware and are small. The drivers of Hyper-V and Xen refuse to load elsewhere, and those of
 //! fast network cards take megabytes; a profile for such machines names them in `modules`.
 
-/// What stage 1 needs to reach the root: watchdogs first, so that a hang in what follows is reset, disk
-/// controllers of hypervisors and servers, the verity target and the file system; and what it needs
+/// What stage 1 needs to reach the root: watchdogs first, each armed by `init` before the next module is
+/// loaded, so that a hang in what follows is reset; their last resort, which is loaded where none of them
+/// found a device; disk controllers of hypervisors and servers, the verity target and the file system; and what it needs
 /// where it stays: the ESP, and the port over which a hypervisor asks. What a kernel does not have is
 /// left out.
 ///
 /// The kernel mounts a FAT with code page 437 and the character set `ascii` unless told otherwise.
 pub const STAGE1: &[&str] = &[
     "i6300esb",
+    "wdat_wdt",
     "lpc_ich",
     "iTCO_wdt",
+    "sp5100_tco",
+    "hpwdt",
+    "softdog",
     "virtio_pci",
     "virtio_blk",
     "virtio_scsi",
