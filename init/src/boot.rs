@@ -19,6 +19,7 @@ use bedplate_sys::{
 };
 
 use crate::{
+    attend::attend,
     cgroup::Cgroups,
     console,
     decide::{Entry, Facts, How, ROW_MS, State},
@@ -36,7 +37,9 @@ use crate::{
     state::{self, Kind},
     story::{Failures, Story},
     supervise::{Place, Supervisor},
-    tuning, volumes, watchdog,
+    tuning, volumes,
+    wall::{self, Floor},
+    watchdog,
 };
 
 /// Event of a promise that the hardware does not keep: `expected`, `found`, `enforce`.
@@ -89,6 +92,11 @@ pub fn run() -> Result<u8, io::Error> {
         .source
         .as_ref()
         .map(|source| source.disk.clone());
+    if place == Place::Machine {
+        // A dead disk is told of by what follows.
+        let built_ms = appliance.built_ms;
+        let _ = attend(disk.as_deref(), move || wall::keep(built_ms));
+    }
     // Closed before the state partition is unmounted: logs and meta live until here.
     drop(host);
     match how {
@@ -124,6 +132,7 @@ fn nothing() -> Appliance {
         name: "unknown".to_owned(),
         version: "0".to_owned(),
         profile: "unknown".to_owned(),
+        built_ms: 0,
         requirements: Vec::new(),
         sysctl: BTreeMap::new(),
         hugepages: 0,
@@ -149,6 +158,7 @@ fn nothing() -> Appliance {
 /// Mounts, modules, record, state, hardware, kernel, network.
 fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story) -> Facts {
     story.phase("mounts", mounts::mount_essentials);
+    raise_clock(Floor::Built(appliance.built_ms), ground, story);
     story.phase("keys", reboot::tame_ctrl_alt_del);
     story.phase("modules", || modules::load_listed(layout::ROOT_MODULES));
     if gpu::is_there() {
@@ -167,7 +177,9 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
         let entered = story.phase("entry", || ground.enter(appliance).map_err(Failures::text));
         facts = entered.unwrap_or(facts);
         story.phase("state", || open_state(&source.disk));
+        raise_clock(Floor::Kept, ground, story);
     }
+    ground.warnings.extend(wall::ahead(appliance.built_ms));
     check_hardware(appliance, ground, (&mut facts, story));
     story.phase("sysctl", || {
         tuning::set_sysctl(&appliance.sysctl).map_err(Failures::of)
@@ -188,6 +200,11 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
         facts.restarts = restarts(meta, root);
     }
     facts
+}
+
+fn raise_clock(floor: Floor, ground: &mut Ground, story: &mut Story) {
+    let raised = story.phase("clock", || wall::raise(floor).map_err(Failures::text));
+    ground.warnings.extend(raised.flatten());
 }
 
 /// The network that the machine may have: with rules that did not load, itself alone.

@@ -44,4 +44,5 @@ pub mod tuning;
 pub mod upgrade;
 pub mod verity;
 pub mod volumes;
+pub mod wall;
 pub mod watchdog;

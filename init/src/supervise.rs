@@ -29,7 +29,7 @@ use crate::{
     host::{Host, Linux, drive},
     network::Network,
     stage1::chain,
-    watchdog,
+    wall, watchdog,
 };
 
 /// Event of a loop that could not wait: `error`.
@@ -81,6 +81,8 @@ pub struct Supervisor {
     place: Place,
     /// Whether the core knows of an address.
     addressed: bool,
+    /// When the time is kept next.
+    keep_clock: u64,
 }
 
 /// Who became ready.
@@ -106,6 +108,7 @@ impl Supervisor {
             signals,
             place,
             addressed: false,
+            keep_clock: clock::since_boot_ms().saturating_add(wall::KEEP_MS),
         }
     }
 
@@ -186,6 +189,7 @@ impl Supervisor {
             network,
             console,
             watchdog::next_deadline(),
+            Some(self.keep_clock),
         ];
         all.into_iter().flatten().min()
     }
@@ -248,10 +252,21 @@ impl Supervisor {
         if self.state.next_deadline().is_some_and(|at| at <= now) {
             self.drive(Event::Tick);
         }
+        if self.keep_clock <= now {
+            self.keep_clock = now.saturating_add(wall::KEEP_MS);
+            self.keep_clock();
+        }
         let network = self.host.ground.network.as_ref();
         let due = network.and_then(|n| n.deadline());
         if due.is_some_and(|at| at <= clock::since_boot()) {
             self.turn_network();
+        }
+    }
+
+    /// A container's clock is its host's.
+    fn keep_clock(&self) {
+        if self.place == Place::Machine {
+            wall::keep_beside(self.state.appliance().built_ms);
         }
     }
 

@@ -3,7 +3,7 @@
 use bedplate_contract::{Appliance, appliance, service};
 
 use super::{
-    LayerError,
+    EPOCH, LayerError,
     accounts::{AccountError, Accounts},
     config::account,
 };
@@ -25,6 +25,7 @@ pub(super) fn appliance(
         name: definition.image.name.clone(),
         version: definition.image.version.clone(),
         profile: profile.name.clone(),
+        built_ms: EPOCH.unsigned_abs() * 1000,
         requirements: profile.requirements.clone(),
         sysctl: profile.sysctl.clone(),
         hugepages: profile.hugepages,

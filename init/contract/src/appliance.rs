@@ -19,6 +19,9 @@ pub struct Appliance {
     pub version: String,
     /// Hardware profile it was built for.
     pub profile: String,
+    /// Before when it was certainly not built, in milliseconds since 1970: no host's clock shows less.
+    #[serde(default)]
+    pub built_ms: u64,
     /// What the hardware must offer.
     #[serde(default)]
     pub requirements: Vec<Requirement>,

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nix::time::{ClockId, clock_gettime};
+use std::io;
+
+use nix::{
+    sys::time::TimeSpec,
+    time::{ClockId, clock_gettime, clock_settime},
+};
 
 /// Time on `CLOCK_MONOTONIC`: since the kernel started, never set back, the clock of every deadline.
 ///
@@ -23,6 +28,15 @@ pub fn wall_ms() -> u64 {
     shown.map_or(0, |shown| {
         u64::try_from(shown.as_millis()).unwrap_or(u64::MAX)
     })
+}
+
+/// Sets the wall clock to so many milliseconds since the start of 1970.
+///
+/// # Errors
+/// As clock_settime(2): `EPERM` without `CAP_SYS_TIME`, `EINVAL` for a time that the kernel cannot show.
+pub fn set_wall_ms(ms: u64) -> io::Result<()> {
+    let time = TimeSpec::from(Duration::from_millis(ms));
+    Ok(clock_settime(ClockId::CLOCK_REALTIME, time)?)
 }
 
 #[cfg(test)]

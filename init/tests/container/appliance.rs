@@ -15,6 +15,7 @@ pub fn appliance(services: Vec<Service>) -> Appliance {
         name: "test".to_owned(),
         version: "1".to_owned(),
         profile: "min".to_owned(),
+        built_ms: 0,
         requirements: Vec::new(),
         sysctl: BTreeMap::new(),
         hugepages: 0,
