@@ -21,7 +21,7 @@ pub mod root;
 pub mod uki;
 pub mod verity;
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use bedplate_contract::{Digest, EntryName};
 
@@ -32,7 +32,7 @@ pub use self::{
 use self::{error::unread, layout::Layout, modules::Modules};
 use crate::{
     definition::{Disk, Image},
-    layer::KernelTree,
+    layer::{KernelTree, tree::Tree},
     tool::Tools,
 };
 
@@ -81,8 +81,8 @@ pub fn build(
     let image = directory.join(ROOT);
     root::write(tools, request.root, request.root_key, &image)?;
     let boot = Boot {
-        stub: read(&tools.root().join(STUB))?,
-        loader: read(&tools.root().join(LOADER))?,
+        stub: read_tool(tools, STUB)?,
+        loader: read_tool(tools, LOADER)?,
     };
     assemble(request, &boot, directory)
 }
@@ -152,6 +152,13 @@ fn uki(
         kernel: &kernel,
     };
     Ok(uki::assemble(stub, &parts)?)
+}
+
+fn read_tool(tools: &Tools, path: &str) -> Result<Vec<u8>, DiskError> {
+    let root = tools.root();
+    let read = Tree::open(&root).and_then(|tree| tree.read(Path::new(path)));
+    let read = read.map_err(|error| unread(&root.join(path), io::Error::other(error)))?;
+    read.ok_or_else(|| unread(&root.join(path), io::ErrorKind::NotFound.into()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, DiskError> {

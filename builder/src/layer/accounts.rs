@@ -3,11 +3,7 @@
 //! Source: passwd(5), group(5), shadow(5). Reads and writes the four files of `etc`, made when the
 //! root has none. Every password is locked: nobody logs in with one.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     LayerError,
@@ -77,16 +73,18 @@ impl Accounts {
     /// # Errors
     /// A file that is there cannot be read.
     pub fn load(root: &Path) -> Result<Self, LayerError> {
-        let passwd = read(root, "etc/passwd")?.unwrap_or_else(|| PASSWD.to_owned());
-        let shadow = match read(root, "etc/shadow")? {
+        let tree = Tree::open(root)?;
+        let read = |path: &str| tree.read_text(Path::new(path));
+        let passwd = read("etc/passwd")?.unwrap_or_else(|| PASSWD.to_owned());
+        let shadow = match read("etc/shadow")? {
             Some(text) => text,
             None => fields(&passwd).map(|user| shadow_line(user[0])).collect(),
         };
         Ok(Self {
             passwd,
-            group: read(root, "etc/group")?.unwrap_or_else(|| GROUP.to_owned()),
+            group: read("etc/group")?.unwrap_or_else(|| GROUP.to_owned()),
             shadow,
-            gshadow: read(root, "etc/gshadow")?,
+            gshadow: read("etc/gshadow")?,
         })
     }
 
@@ -266,15 +264,6 @@ fn shadow_line(name: &str) -> String {
 fn fields(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let lines = text.lines().filter(|line| !line.is_empty());
     lines.map(|line| line.split(':').collect())
-}
-
-fn read(root: &Path, path: &str) -> Result<Option<String>, LayerError> {
-    let path: PathBuf = root.join(path);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(LayerError::io("read", path)(error)),
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@
 //! change, all at or below the outputs is kept; removals and devices are not.
 
 use std::{
-    fs, io,
     iter::zip,
-    os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +14,7 @@ use bedplate_sys::overlay;
 use super::{
     EPOCH, Inputs, KernelTree, Layer, LayerError, command, normalise, packages,
     step::{self, Step, UPPER},
-    tree::{Metadata, Tree},
+    tree::{Kind, Metadata, Tree},
 };
 use crate::{definition::Build, plan::BuildStep};
 
@@ -67,13 +65,10 @@ fn layer(
 ) -> Result<Layer, LayerError> {
     let key = planned.step.key;
     let step = inputs.store.realize::<LayerError>(&key, |step| {
-        let (running, upper) = (step.join(RUN), step.join(UPPER));
-        for path in [&running, &upper] {
-            fs::create_dir(path).map_err(LayerError::io("make the directory", path))?;
-        }
+        let (running, upper) = (step::directory(step, RUN)?, step::directory(step, UPPER)?);
         step::fill_step(&running, below, |root| run_all(root, build, release))?;
         keep_all(&running.join(UPPER), &upper, build)?;
-        fs::remove_dir_all(&running).map_err(LayerError::io("remove", &running))?;
+        step::remove(&running)?;
         normalise::normalise(&upper)
     })?;
     Ok(Layer {
@@ -96,16 +91,13 @@ fn run_all(root: &Path, build: &Build, release: &str) -> Result<(), LayerError> 
 
 /// Moves every output from the changes at `from` to the layer at `to`.
 fn keep_all(from: &Path, to: &Path, build: &Build) -> Result<(), LayerError> {
-    let tree = Tree::open(to)?;
+    let (changes, layer) = (Tree::open(from)?, Tree::open(to)?);
     for output in &build.outputs {
         let path = Path::new(output.trim_start_matches('/'));
-        let changed = from.join(path);
-        if fs::symlink_metadata(&changed).is_ok_and(|found| is_kept(found.file_type())) {
-            make_parents(&tree, from, path)?;
-            let kept = to.join(path);
-            fs::rename(&changed, &kept).map_err(LayerError::io("move", changed))?;
-            drop_removals(&kept)?;
-        } else {
+        // Before they are moved, for a device and a whiteout are not.
+        drop_removals(&changes, path)?;
+        make_parents(&layer, &changes, path)?;
+        if !changes.move_to(path, &layer, path)? {
             return Err(no_output(build, output));
         }
     }
@@ -121,50 +113,41 @@ fn no_output(build: &Build, output: &str) -> LayerError {
 }
 
 /// The directories above `path`, as they are in the root of the commands.
-fn make_parents(tree: &Tree, from: &Path, path: &Path) -> Result<(), LayerError> {
+fn make_parents(layer: &Tree, changes: &Tree, path: &Path) -> Result<(), LayerError> {
     let above: Vec<&Path> = path.ancestors().skip(1).collect();
     let above = above.into_iter().rev();
     for directory in above.filter(|path| !path.as_os_str().is_empty()) {
-        let source = from.join(directory);
-        let found = fs::symlink_metadata(&source).map_err(LayerError::io("look at", source))?;
-        let metadata = Metadata {
-            mode: found.mode() & 0o7777,
-            uid: found.uid(),
-            gid: found.gid(),
-            mtime: EPOCH,
-        };
-        tree.directory(directory, metadata)?;
+        if let Some(found) = changes.look(directory)? {
+            let metadata = Metadata {
+                mtime: EPOCH,
+                ..found.metadata
+            };
+            layer.directory(directory, metadata)?;
+        }
     }
     Ok(())
 }
 
-/// Whether an entry of the changes is something that was made.
-fn is_kept(kind: fs::FileType) -> bool {
-    kind.is_dir() || kind.is_file() || kind.is_symlink()
-}
-
 /// Takes away what would hide a file of a layer below: whiteouts, which are devices, and the mark of
-/// a directory that replaces another.
-fn drop_removals(path: &Path) -> Result<(), LayerError> {
-    let found = fs::symlink_metadata(path).map_err(LayerError::io("look at", path))?;
-    let kind = found.file_type();
-    if kind.is_char_device() || kind.is_block_device() {
-        return fs::remove_file(path).map_err(LayerError::io("remove", path));
+/// a directory that replaces another. Nothing that was not made here is kept: no link on the way is
+/// followed, so `path` is then not there.
+fn drop_removals(changes: &Tree, path: &Path) -> Result<(), LayerError> {
+    match changes.look_without_links(path)?.map(|found| found.kind) {
+        Some(Kind::Other | Kind::Channel) => Ok(changes.remove(path)?),
+        Some(Kind::Directory) => {
+            join_below(changes, path)?;
+            let entries = changes.entries(path)?;
+            let mut entries = entries.iter();
+            entries.try_for_each(|(path, _)| drop_removals(changes, path))
+        }
+        _ => Ok(()),
     }
-    if !kind.is_dir() {
-        return Ok(());
-    }
-    join_below(path).map_err(LayerError::io("drop the attributes of", path))?;
-    let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = entries.map_err(LayerError::io("list", path))?;
-    let mut entries = entries.iter();
-    entries.try_for_each(|entry| drop_removals(&entry.path()))
 }
 
-fn join_below(directory: &Path) -> io::Result<()> {
-    let names = normalise::attributes(directory)?;
+fn join_below(changes: &Tree, directory: &Path) -> Result<(), LayerError> {
+    let names = changes.attributes(directory)?;
     match names.iter().any(|name| name == overlay::OPAQUE.as_bytes()) {
-        true => Ok(rustix::fs::lremovexattr(directory, overlay::OPAQUE)?),
+        true => Ok(changes.remove_attribute(directory, overlay::OPAQUE.as_bytes())?),
         false => Ok(()),
     }
 }

@@ -5,14 +5,15 @@
 
 use std::{
     ffi::OsStr,
-    fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use bedplate_sys::sandbox::{Isolation, Sandbox, SandboxError};
 
-use super::{EPOCH, LayerError};
+use super::{
+    EPOCH, LayerError,
+    tree::{Metadata, Tree},
+};
 use crate::tool::Tool;
 
 /// Where scripts ask whether they may start a service; 101 is "forbidden" (invoke-rc.d(8)).
@@ -36,13 +37,11 @@ pub(super) fn install(
     layer: &'static str,
     debs: &[PathBuf],
 ) -> Result<(), LayerError> {
-    let policy = root.join(POLICY);
-    fs::write(&policy, POLICY_TEXT).map_err(LayerError::io("write", &policy))?;
-    fs::set_permissions(&policy, fs::Permissions::from_mode(0o755))
-        .map_err(LayerError::io("set the mode of", &policy))?;
+    let (tree, policy) = (Tree::open(root)?, Path::new(POLICY));
+    tree.file(policy, &mut POLICY_TEXT.as_bytes(), Metadata::root(0o755))?;
     unpack(root, layer, debs)?;
     configure(root, layer)?;
-    fs::remove_file(&policy).map_err(LayerError::io("remove", &policy))
+    Ok(tree.remove(policy)?)
 }
 
 /// The order of the lock is one in which packages can be configured, not always one in which they

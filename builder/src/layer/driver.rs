@@ -3,12 +3,14 @@
 //! A module refuses libraries of any other version when they are first used, which is on the host.
 //! So a root that holds parts of two versions is refused here.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use super::{Inputs, LayerError, Rootfs, deb::Deb, unpack::UnpackError};
+use super::{
+    Inputs, LayerError, Rootfs,
+    deb::Deb,
+    tree::{Kind, Tree},
+    unpack::UnpackError,
+};
 use crate::{disk::modules::Modules, resolve::LockedPackage};
 
 /// The module that all others of the driver depend on.
@@ -87,7 +89,8 @@ fn version(root: &Path) -> Result<Option<String>, LayerError> {
     let Some(version) = modules.info(&module)?.version else {
         return Err(DriverError::NoVersion { module: path }.into());
     };
-    let parts = libraries(root)?.into_iter().chain(firmware(root)?);
+    let tree = Tree::open(root)?;
+    let parts = libraries(&tree)?.into_iter().chain(firmware(&tree)?);
     match parts.into_iter().find(|part| part.version != version) {
         None => Ok(Some(version)),
         Some(part) => Err(LayerError::Driver(DriverError::Mismatch {
@@ -106,7 +109,7 @@ struct Part {
     version: String,
 }
 
-fn libraries(root: &Path) -> Result<Vec<Part>, LayerError> {
+fn libraries(root: &Tree) -> Result<Vec<Part>, LayerError> {
     let mut found = Vec::new();
     for directory in LIBRARY_DIRECTORIES {
         add_libraries(root, Path::new(directory), &mut found)?;
@@ -114,9 +117,9 @@ fn libraries(root: &Path) -> Result<Vec<Part>, LayerError> {
     Ok(found)
 }
 
-fn add_libraries(root: &Path, inner: &Path, found: &mut Vec<Part>) -> Result<(), LayerError> {
-    for (path, is_directory) in entries(root, inner)? {
-        if is_directory {
+fn add_libraries(root: &Tree, inner: &Path, found: &mut Vec<Part>) -> Result<(), LayerError> {
+    for (path, kind) in root.entries(inner)? {
+        if kind == Kind::Directory {
             add_libraries(root, &path, found)?;
         }
         let name = path.file_name().and_then(|name| name.to_str());
@@ -128,9 +131,9 @@ fn add_libraries(root: &Path, inner: &Path, found: &mut Vec<Part>) -> Result<(),
     Ok(())
 }
 
-fn firmware(root: &Path) -> Result<Vec<Part>, LayerError> {
-    let entries = entries(root, Path::new(FIRMWARE))?;
-    let directories = entries.iter().filter(|(_, is_directory)| *is_directory);
+fn firmware(root: &Tree) -> Result<Vec<Part>, LayerError> {
+    let entries = root.entries(Path::new(FIRMWARE))?;
+    let directories = entries.iter().filter(|(_, kind)| *kind == Kind::Directory);
     let parts = directories.filter_map(|(path, _)| part(path, path.file_name()?.to_str()?));
     Ok(parts.collect())
 }
@@ -146,26 +149,6 @@ fn part(path: &Path, version: &str) -> Option<Part> {
         path: format!("/{}", path.display()),
         version: version.to_owned(),
     })
-}
-
-/// What is in a directory of the root, sorted, and whether it is a directory itself; nothing when the
-/// directory is not there or is a link.
-fn entries(root: &Path, inner: &Path) -> Result<Vec<(PathBuf, bool)>, LayerError> {
-    let directory = root.join(inner);
-    if !fs::symlink_metadata(&directory).is_ok_and(|found| found.is_dir()) {
-        return Ok(Vec::new());
-    }
-    let listed = fs::read_dir(&directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let listed = listed.map_err(LayerError::io("list", &directory))?;
-    let mut found: Vec<(PathBuf, bool)> = listed
-        .iter()
-        .map(|entry| {
-            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            (inner.join(entry.file_name()), is_directory)
-        })
-        .collect();
-    found.sort();
-    Ok(found)
 }
 
 /// The newest of the `libcuda-MAJOR.MINOR-1` that a package provides (deb-control(5)).
@@ -184,6 +167,8 @@ fn newest_cuda(control: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::disk::modules::tests::kernel;
 

@@ -38,11 +38,11 @@ pub(super) fn init(
     };
     step.make(below, |root| {
         let tree = Tree::open(root)?;
-        write_programs(&tree, root, inputs)?;
+        write_programs(&tree, inputs)?;
         write_state_tools(&tree, inputs)?;
         write_modules(&tree, root, inputs)?;
         write_mount_points(&tree, inputs)?;
-        write_identity(&tree, root, inputs)?;
+        write_identity(&tree, inputs)?;
         write_trust(&tree, inputs)?;
         let mut document = appliance(inputs.definition, &Accounts::load(root)?)?;
         images.fit(inputs.definition, &mut document.services, root)?;
@@ -55,10 +55,10 @@ pub(super) fn init(
     })
 }
 
-fn write_programs(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+fn write_programs(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError> {
     write(tree, layout::INIT, inputs.host.init, 0o755)?;
     write(tree, layout::BEDPLATECTL, inputs.host.bedplatectl, 0o755)?;
-    match root.join(LOADER).exists() {
+    match tree.exists(Path::new(LOADER))? {
         true => write(tree, layout::GPU_PROBE, inputs.host.gpu_probe, 0o755),
         false => Ok(()),
     }
@@ -68,7 +68,7 @@ fn write_state_tools(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError>
     let target = Path::new(layout::STATE_TOOLS.trim_start_matches('/'));
     Ok(libraries::copy(
         &STATE_TOOLS,
-        &inputs.tools.root(),
+        &Tree::open(&inputs.tools.root())?,
         tree,
         target,
     )?)
@@ -106,7 +106,7 @@ fn write_mount_points(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError
     Ok(())
 }
 
-fn write_identity(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), LayerError> {
+fn write_identity(tree: &Tree, inputs: &Inputs<'_>) -> Result<(), LayerError> {
     for (path, destination) in LINKS {
         tree.symlink(
             Path::new(path),
@@ -114,10 +114,9 @@ fn write_identity(tree: &Tree, root: &Path, inputs: &Inputs<'_>) -> Result<(), L
             Metadata::root(0o777),
         )?;
     }
-    let os_release = root.join("etc/os-release");
-    match os_release.is_symlink() || os_release.exists() {
-        true => Ok(()),
-        false => write(
+    match tree.look(Path::new("etc/os-release"))? {
+        Some(_) => Ok(()),
+        None => write(
             tree,
             "/etc/os-release",
             os_release_text(inputs).as_bytes(),

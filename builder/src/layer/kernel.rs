@@ -3,15 +3,12 @@
 //! The kernel packages are unpacked, not configured: an appliance has no initramfs-tools, no boot
 //! loader hooks and no `modprobe`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     Inputs, Layer, LayerError, normalise,
-    step::UPPER,
-    tree::{Metadata, Tree},
+    step::{self, UPPER},
+    tree::{Kind, Metadata, Tree},
     unpack,
 };
 
@@ -19,6 +16,8 @@ use super::{
 const VMLINUZ: &str = "vmlinuz";
 /// Directory of all modules.
 const MODULES: &str = "usr/lib/modules";
+/// Directory of the kernel image in a package.
+const BOOT: &str = "boot";
 
 /// A kernel and its modules, as files of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub(super) fn kernel(inputs: &Inputs<'_>) -> Result<(Layer, KernelTree), LayerEr
         normalise::normalise(&step.join(UPPER))
     })?;
     let kernel = KernelTree {
-        release: release(&step.join(UPPER), &set)?,
+        release: release(&Tree::open(&step.join(UPPER))?, &set)?,
         vmlinuz: step.join(VMLINUZ),
         modules: step.join(UPPER),
     };
@@ -59,71 +58,68 @@ pub(super) fn kernel(inputs: &Inputs<'_>) -> Result<(Layer, KernelTree), LayerEr
 }
 
 fn extract(debs: &[PathBuf], set: &str, step: &Path) -> Result<(), LayerError> {
-    let (unpacked, upper) = (step.join("unpacked"), step.join(UPPER));
-    for path in [&unpacked, &upper] {
-        fs::create_dir(path).map_err(LayerError::io("make the directory", path))?;
-    }
-    unpack::skeleton(&unpacked)?;
-    unpack::unpack(debs, &unpacked)?;
-    let tree = Tree::open(&upper)?;
+    let (from, upper) = (
+        step::directory(step, "unpacked")?,
+        step::directory(step, UPPER)?,
+    );
+    unpack::skeleton(&from)?;
+    unpack::unpack(debs, &from)?;
+    let (unpacked, layer, step) = (Tree::open(&from)?, Tree::open(&upper)?, Tree::open(step)?);
     for path in ["usr", "usr/lib"] {
-        tree.directory(Path::new(path), Metadata::root(0o755))?;
+        layer.directory(Path::new(path), Metadata::root(0o755))?;
     }
-    let modules = unpacked.join(MODULES);
-    fs::rename(&modules, upper.join(MODULES)).map_err(LayerError::io("move", &modules))?;
-    drop_build_links(&upper, set)?;
-    let image = image(&unpacked, set)?;
-    fs::rename(&image, step.join(VMLINUZ)).map_err(LayerError::io("move", &image))?;
-    fs::remove_dir_all(&unpacked).map_err(LayerError::io("remove", &unpacked))
+    let modules = Path::new(MODULES);
+    if !unpacked.move_to(modules, &layer, modules)? {
+        return Err(not_one(set, 0));
+    }
+    drop_build_links(&layer, set)?;
+    unpacked.move_to(&image(&unpacked, set)?, &step, Path::new(VMLINUZ))?;
+    step::remove(&from)
 }
 
 /// `build` and `source` lead to headers that no image has.
-fn drop_build_links(upper: &Path, set: &str) -> Result<(), LayerError> {
-    let directory = upper.join(MODULES).join(release(upper, set)?);
+fn drop_build_links(layer: &Tree, set: &str) -> Result<(), LayerError> {
+    let directory = Path::new(MODULES).join(release(layer, set)?);
     for name in ["build", "source"] {
         let link = directory.join(name);
-        if link.is_symlink() {
-            fs::remove_file(&link).map_err(LayerError::io("remove", &link))?;
+        if layer.kind(&link)? == Some(Kind::Link) {
+            layer.remove(&link)?;
         }
     }
     Ok(())
 }
 
-fn release(upper: &Path, set: &str) -> Result<String, LayerError> {
-    let mut names = names(&upper.join(MODULES))?;
+fn release(layer: &Tree, set: &str) -> Result<String, LayerError> {
+    let mut names = names(layer, MODULES)?;
     match (names.pop(), names.len()) {
-        (Some(name), 0) => Ok(name),
-        (_, others) => Err(LayerError::Kernel {
-            set: set.to_owned(),
-            found: others + 1,
-        }),
+        (Some((name, _)), 0) => Ok(name),
+        (_, others) => Err(not_one(set, others + 1)),
     }
 }
 
-fn image(unpacked: &Path, set: &str) -> Result<PathBuf, LayerError> {
-    let boot = unpacked.join("boot");
-    let mut images = names(&boot)?;
-    images.retain(|name| name.starts_with("vmlinuz-"));
+/// The kernel: a file, for a link would be followed by whoever reads it.
+fn image(unpacked: &Tree, set: &str) -> Result<PathBuf, LayerError> {
+    let mut images = names(unpacked, BOOT)?;
+    images.retain(|(name, kind)| name.starts_with("vmlinuz-") && *kind == Kind::File);
     match images.as_slice() {
-        [one] => Ok(boot.join(one)),
-        others => Err(LayerError::Kernel {
-            set: set.to_owned(),
-            found: others.len(),
-        }),
+        [(one, _)] => Ok(Path::new(BOOT).join(one)),
+        others => Err(not_one(set, others.len())),
     }
 }
 
-/// The sorted names in a directory; none when it is not there.
-fn names(directory: &Path) -> Result<Vec<String>, LayerError> {
-    if !directory.is_dir() {
-        return Ok(Vec::new());
+fn not_one(set: &str, found: usize) -> LayerError {
+    LayerError::Kernel {
+        set: set.to_owned(),
+        found,
     }
-    let entries = fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let entries = entries.map_err(LayerError::io("list", directory))?;
-    let mut names: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    Ok(names)
+}
+
+/// The sorted names in a directory, and what they are; none when it is not there.
+fn names(tree: &Tree, directory: &str) -> Result<Vec<(String, Kind)>, LayerError> {
+    let entries = tree.entries(Path::new(directory))?.into_iter();
+    let named = entries.map(|(path, kind)| {
+        let name = path.file_name().unwrap_or_default();
+        (name.to_string_lossy().into_owned(), kind)
+    });
+    Ok(named.collect())
 }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -21,15 +20,9 @@ const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
 /// A program or library that cannot be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    /// A file is not there.
+    #[error("expected `{}` in the tools, found none", .0.display())]
+    Absent(PathBuf),
     /// A file is no ELF file.
     #[error("cannot read the program headers of `{}`", path.display())]
     Elf {
@@ -47,9 +40,9 @@ pub enum LibraryError {
         /// What needs it.
         program: PathBuf,
     },
-    /// A file cannot be written.
+    /// A file cannot be read or written.
     #[error(transparent)]
-    Write(#[from] TreeError),
+    Tree(#[from] TreeError),
 }
 
 /// Copies `programs` (paths from the top of `root`), their libraries and the loader to `target` of
@@ -59,7 +52,7 @@ pub enum LibraryError {
 /// A file that is absent, unreadable or no ELF file.
 pub(super) fn copy(
     programs: &[&str],
-    root: &Path,
+    root: &Tree,
     tree: &Tree,
     target: &Path,
 ) -> Result<(), LibraryError> {
@@ -67,7 +60,8 @@ pub(super) fn copy(
     waiting.push(PathBuf::from(LOADER));
     let mut seen: BTreeSet<PathBuf> = waiting.iter().cloned().collect();
     while let Some(path) = waiting.pop() {
-        let bytes = read(&root.join(&path))?;
+        let bytes = root.read(&path)?;
+        let bytes = bytes.ok_or_else(|| LibraryError::Absent(path.clone()))?;
         for library in needed(&path, &bytes, root)? {
             if seen.insert(library.clone()) {
                 waiting.push(library);
@@ -83,7 +77,7 @@ pub(super) fn copy(
 }
 
 /// The libraries a file names, as paths from the top; the loader, which all name too, is there.
-fn needed(path: &Path, bytes: &[u8], root: &Path) -> Result<Vec<PathBuf>, LibraryError> {
+fn needed(path: &Path, bytes: &[u8], root: &Tree) -> Result<Vec<PathBuf>, LibraryError> {
     let elf = Elf::parse(bytes).map_err(|source| LibraryError::Elf {
         path: path.to_owned(),
         source,
@@ -93,15 +87,18 @@ fn needed(path: &Path, bytes: &[u8], root: &Path) -> Result<Vec<PathBuf>, Librar
         .iter()
         .filter(|name| !LOADER.ends_with(**name));
     libraries
-        .map(|name| find(name, root).ok_or_else(|| missing(name, path)))
+        .map(|name| find(name, root)?.ok_or_else(|| missing(name, path)))
         .collect()
 }
 
-fn find(name: &str, root: &Path) -> Option<PathBuf> {
-    let mut places = DIRECTORIES
-        .iter()
-        .map(|directory| Path::new(directory).join(name));
-    places.find(|place| root.join(place).is_file())
+fn find(name: &str, root: &Tree) -> Result<Option<PathBuf>, TreeError> {
+    for directory in DIRECTORIES {
+        let place = Path::new(directory).join(name);
+        if root.exists(&place)? {
+            return Ok(Some(place));
+        }
+    }
+    Ok(None)
 }
 
 fn missing(name: &str, program: &Path) -> LibraryError {
@@ -109,11 +106,4 @@ fn missing(name: &str, program: &Path) -> LibraryError {
         name: name.to_owned(),
         program: program.to_owned(),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LibraryError> {
-    fs::read(path).map_err(|source| LibraryError::Read {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -6,6 +6,9 @@
 //! ([`normalise`]): nothing depends on time, host or order. Not here: archives (`image`), file
 //! systems (`disk`).
 
+// Packages and commands made what is in a root: it is read and written by [`tree`] alone.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod accounts;
 mod appliance;
 mod build;

@@ -3,20 +3,14 @@
 //! Removes caches, logs, backups, examples, identities and keys that belong to one machine; sets times past
 //! [`EPOCH`] back to it; drops the attributes that overlayfs keeps for itself. Rules are a table.
 
-use std::{
-    ffi::OsStr,
-    fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    },
-    path::Path,
-};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path};
 
 use bedplate_sys::overlay;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
-use super::{EPOCH, LayerError};
+use super::{
+    EPOCH, LayerError,
+    tree::{Kind, Tree, TreeError},
+};
 
 /// Files that are removed, by path from the top.
 const FILES: &[&str] = &[
@@ -75,16 +69,14 @@ pub const EPOCH_DAY: i64 = EPOCH / 86_400;
 /// # Errors
 /// A system call fails.
 pub fn normalise(root: &Path) -> Result<(), LayerError> {
-    visit(root, Path::new(""))?;
-    rewrite(&root.join("etc/shadow"), shadow_without_days)?;
-    rewrite(
-        &root.join("var/cache/debconf/config.dat"),
-        debconf_without_temporaries,
-    )?;
+    let (tree, top) = (Tree::open(root)?, Path::new(""));
+    visit(&tree, top)?;
+    tree.rewrite(Path::new("etc/shadow"), shadow_without_days)?;
+    let answers = Path::new("var/cache/debconf/config.dat");
+    tree.rewrite(answers, debconf_without_temporaries)?;
     // The top of the layer was made under the umask of whoever builds.
-    fs::set_permissions(root, fs::Permissions::from_mode(0o755))
-        .map_err(LayerError::io("set the mode of", root))?;
-    settle(root)
+    tree.set_mode_of_top(0o755)?;
+    Ok(settle(&tree, top, Kind::Directory)?)
 }
 
 /// What becomes of an entry.
@@ -94,41 +86,31 @@ enum Fate {
     Remove,
 }
 
-fn visit(root: &Path, inner: &Path) -> Result<(), LayerError> {
-    let directory = root.join(inner);
-    for entry in read_directory(&directory)? {
-        let path = inner.join(entry.file_name());
-        let kind = entry
-            .file_type()
-            .map_err(LayerError::io("look at", entry.path()))?;
-        match fate(&path, &entry.path(), kind) {
-            Fate::Remove if kind.is_dir() => {
-                fs::remove_dir_all(entry.path()).map_err(LayerError::io("remove", entry.path()))?;
-            }
-            Fate::Remove => {
-                fs::remove_file(entry.path()).map_err(LayerError::io("remove", entry.path()))?;
-            }
-            Fate::Keep if kind.is_dir() => visit(root, &path)?,
+fn visit(tree: &Tree, directory: &Path) -> Result<(), TreeError> {
+    for (path, kind) in tree.entries(directory)? {
+        match fate(tree, &path, kind)? {
+            Fate::Remove => tree.remove(&path)?,
+            Fate::Keep if kind == Kind::Directory => visit(tree, &path)?,
             Fate::Keep => {}
         }
     }
     Ok(())
 }
 
-fn fate(path: &Path, on_disk: &Path, kind: fs::FileType) -> Fate {
+fn fate(tree: &Tree, path: &Path, kind: Kind) -> Result<Fate, TreeError> {
     let in_any = |directories: &[&str]| directories.iter().any(|at| below(path, at));
     let is_any = |files: &[&str]| files.iter().any(|file| path == Path::new(file));
-    let leftover = kind.is_socket() || kind.is_fifo() || in_any(EMPTIED) || is_examples(path);
-    let file = !kind.is_dir()
+    let leftover = kind == Kind::Channel || in_any(EMPTIED) || is_examples(path);
+    let file = kind != Kind::Directory
         && (in_any(LOGS)
             || is_any(FILES)
             || is_any(ACCOUNT_BACKUPS)
             || is_backup(path)
             || is_host_key(path)
-            || (kind.is_symlink() && leads_to_snakeoil(on_disk)));
+            || (kind == Kind::Link && leads_to_snakeoil(tree, path)?));
     match leftover || file {
-        true => Fate::Remove,
-        false => Fate::Keep,
+        true => Ok(Fate::Remove),
+        false => Ok(Fate::Keep),
     }
 }
 
@@ -158,18 +140,9 @@ fn is_host_key(path: &Path) -> bool {
 }
 
 /// `update-ca-certificates` and `make-ssl-cert` link certificates by their hash.
-fn leads_to_snakeoil(link: &Path) -> bool {
-    let text = fs::read_link(link).unwrap_or_default();
-    text.file_name() == Some(OsStr::new("ssl-cert-snakeoil.pem"))
-}
-
-/// Changes a file of text in place, so that mode and owner stay.
-fn rewrite(path: &Path, change: fn(&str) -> String) -> Result<(), LayerError> {
-    if !path.is_file() {
-        return Ok(());
-    }
-    let text = fs::read_to_string(path).map_err(LayerError::io("read", path))?;
-    fs::write(path, change(&text)).map_err(LayerError::io("write", path))
+fn leads_to_snakeoil(tree: &Tree, link: &Path) -> Result<bool, TreeError> {
+    let text = tree.link_text(link)?.unwrap_or_default();
+    Ok(text.file_name() == Some(OsStr::new("ssl-cert-snakeoil.pem")))
 }
 
 /// Drops the values that name a temporary file: ucf(1) asks its questions with random names.
@@ -194,72 +167,32 @@ fn shadow_without_days(text: &str) -> String {
 }
 
 /// Attributes and times, children before their directory, for a removal changes its time.
-fn settle(path: &Path) -> Result<(), LayerError> {
-    let metadata = fs::symlink_metadata(path).map_err(LayerError::io("look at", path))?;
-    if metadata.is_dir() {
-        for entry in read_directory(path)? {
-            settle(&entry.path())?;
+fn settle(tree: &Tree, path: &Path, kind: Kind) -> Result<(), TreeError> {
+    if kind == Kind::Directory {
+        for (path, kind) in tree.entries(path)? {
+            settle(tree, &path, kind)?;
         }
     }
-    if metadata.is_dir() || metadata.is_file() {
-        drop_attributes(path).map_err(LayerError::io("drop the attributes of", path))?;
+    if matches!(kind, Kind::Directory | Kind::File) {
+        drop_attributes(tree, path)?;
     }
-    set_time(path, metadata.mtime()).map_err(LayerError::io("set the time of", path))
+    tree.set_time(path, tree.time(path)?.min(EPOCH))
 }
 
 /// All of overlayfs's own, but the mark of an opaque directory, which is part of the layer.
-fn drop_attributes(path: &Path) -> io::Result<()> {
-    for name in attributes(path)? {
+fn drop_attributes(tree: &Tree, path: &Path) -> Result<(), TreeError> {
+    for name in tree.attributes(path)? {
         if name.starts_with(overlay::PREFIX.as_bytes()) && name != overlay::OPAQUE.as_bytes() {
-            rustix::fs::lremovexattr(path, OsStr::from_bytes(&name))?;
+            tree.remove_attribute(path, &name)?;
         }
     }
     Ok(())
 }
 
-/// The names of the extended attributes of `path`, a link itself, not what it leads to; sorted.
-///
-/// # Errors
-/// The file system refuses; one without attributes has none.
-pub(crate) fn attributes(path: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut names = vec![0_u8; 4096];
-    let length = match rustix::fs::llistxattr(path, &mut names[..]) {
-        Err(rustix::io::Errno::OPNOTSUPP) => 0,
-        other => other?,
-    };
-    let split = names[..length].split(|&byte| byte == 0);
-    let mut found: Vec<Vec<u8>> = split
-        .filter(|name| !name.is_empty())
-        .map(<[u8]>::to_vec)
-        .collect();
-    found.sort();
-    Ok(found)
-}
-
-fn set_time(path: &Path, mtime: i64) -> io::Result<()> {
-    let time = Timespec {
-        tv_sec: mtime.min(EPOCH),
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    Ok(rustix::fs::utimensat(
-        CWD,
-        path,
-        &times,
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
-}
-
-fn read_directory(path: &Path) -> Result<Vec<fs::DirEntry>, LayerError> {
-    let entries = fs::read_dir(path).and_then(Iterator::collect);
-    entries.map_err(LayerError::io("list", path))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::MetadataExt};
+
     use super::*;
 
     fn write(root: &Path, path: &str) {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -65,13 +66,30 @@ pub(super) fn fill_step(
     let filled = fill(mounted.path());
     drop(mounted);
     for path in [work, merged] {
-        fs::remove_dir_all(&path).map_err(LayerError::io("remove", path))?;
+        remove(&path)?;
     }
     filled
 }
 
-fn directory(step: &Path, name: &str) -> Result<PathBuf, LayerError> {
+/// Makes the directory `name` of a step. Its mode is that of `/` for whoever works in it, so it is the
+/// same whatever the umask of whoever builds.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a directory of the store, in which nobody has written"
+)]
+pub(super) fn directory(step: &Path, name: &str) -> Result<PathBuf, LayerError> {
     let path = step.join(name);
     fs::create_dir(&path).map_err(LayerError::io("make the directory", &path))?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&path, mode).map_err(LayerError::io("set the mode of", &path))?;
     Ok(path)
+}
+
+/// Removes a directory of a step and all below it; links in it are removed, not followed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`remove_dir_all` goes down by descriptors"
+)]
+pub(super) fn remove(directory: &Path) -> Result<(), LayerError> {
+    fs::remove_dir_all(directory).map_err(LayerError::io("remove", directory))
 }

@@ -4,6 +4,9 @@
 //! planted, absolute or with `..`, ends inside the tree. Overwrites files and links, never
 //! replaces a directory by something else.
 
+mod change;
+mod look;
+
 use std::{
     ffi::{CString, OsStr, OsString},
     fs,
@@ -19,6 +22,8 @@ use rustix::{
     fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid},
     io::Errno,
 };
+
+pub use look::Found;
 
 /// An entry that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +66,22 @@ pub enum Kind {
     File,
     /// A symbolic link.
     Link,
-    /// A device, pipe or socket.
+    /// A pipe or socket.
+    Channel,
+    /// A device; a whiteout of an overlay is one.
     Other,
+}
+
+impl Kind {
+    fn of(kind: FileType) -> Self {
+        match kind {
+            FileType::Directory => Self::Directory,
+            FileType::RegularFile => Self::File,
+            FileType::Symlink => Self::Link,
+            FileType::Fifo | FileType::Socket => Self::Channel,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A tree that is written.
@@ -202,10 +221,7 @@ impl Tree {
         let place = self.place(path)?;
         let found = rustix::fs::statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW);
         match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
-            Ok(FileType::Directory) => Ok(Some(Kind::Directory)),
-            Ok(FileType::RegularFile) => Ok(Some(Kind::File)),
-            Ok(FileType::Symlink) => Ok(Some(Kind::Link)),
-            Ok(_) => Ok(Some(Kind::Other)),
+            Ok(kind) => Ok(Some(Kind::of(kind))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(fail("look at", path, errno)),
         }
@@ -261,6 +277,10 @@ impl Tree {
     ///
     /// # Errors
     /// It is no directory.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asks the kernel where a descriptor leads"
+    )]
     pub fn resolve(&self, path: &Path) -> Result<PathBuf, TreeError> {
         let named = |fd: &OwnedFd| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
         let found = self.open_directory(&inside(path)?)?;
@@ -291,15 +311,13 @@ impl Tree {
     }
 
     fn open_directory(&self, path: &Path) -> Result<OwnedFd, TreeError> {
-        let path = match path.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => path,
-        };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = path.strip_prefix("/").unwrap_or(path);
-        rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
-            .map_err(|e| fail("open the directory", path, e))
+        self.open_at(
+            path,
+            OFlags::PATH | OFlags::DIRECTORY,
+            ResolveFlags::empty(),
+        )
+        .map_err(|e| fail("open the directory", path, e))
     }
 }
 
@@ -349,8 +367,12 @@ fn group(metadata: Metadata) -> Option<Gid> {
 }
 
 fn times(metadata: Metadata) -> Timestamps {
+    times_of(metadata.mtime)
+}
+
+fn times_of(mtime: i64) -> Timestamps {
     let time = Timespec {
-        tv_sec: metadata.mtime,
+        tv_sec: mtime,
         tv_nsec: 0,
     };
     Timestamps {

@@ -1,8 +1,11 @@
 //! The commands of `[validate]`: the programs of the root judge their own configuration.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use super::{Inputs, Layer, LayerError, command, step};
+use super::{
+    Inputs, Layer, LayerError, command, step,
+    tree::{Metadata, Tree},
+};
 use crate::definition::{Exhibit, Validation};
 
 /// Where the commands see the files of `[validate]`, in their root.
@@ -16,15 +19,14 @@ pub(super) fn validate(inputs: &Inputs<'_>, below: &[Layer]) -> Result<(), Layer
     };
     let done = inputs.store.realize::<LayerError>(&planned.key, |made| {
         step::fill_step(made, below, |root| run_all(inputs, root))?;
-        let changes = made.join(step::UPPER);
-        fs::remove_dir_all(&changes).map_err(LayerError::io("remove", &changes))
+        step::remove(&made.join(step::UPPER))
     });
     done.map(drop)
 }
 
 fn run_all(inputs: &Inputs<'_>, root: &Path) -> Result<(), LayerError> {
     let Validation { commands, files } = &inputs.definition.validation;
-    show(files, &root.join(SHOWN))?;
+    show(files, root)?;
     let done = command::run_all(root, commands, &[]);
     done.map_err(|error| match error {
         LayerError::Command { place, source } => LayerError::Unfit { place, source },
@@ -32,11 +34,14 @@ fn run_all(inputs: &Inputs<'_>, root: &Path) -> Result<(), LayerError> {
     })
 }
 
-fn show(files: &[Exhibit], directory: &Path) -> Result<(), LayerError> {
-    fs::create_dir(directory).map_err(LayerError::io("make the directory", directory))?;
+/// In place of whatever a package has there: all of it is thrown away.
+fn show(files: &[Exhibit], root: &Path) -> Result<(), LayerError> {
+    let (tree, directory) = (Tree::open(root)?, Path::new(SHOWN));
+    tree.remove(directory)?;
+    tree.directory(directory, Metadata::root(0o755))?;
     for file in files {
         let path = directory.join(&file.name);
-        fs::write(&path, &file.content).map_err(LayerError::io("write", &path))?;
+        tree.file(&path, &mut file.content.as_slice(), Metadata::root(0o644))?;
     }
     Ok(())
 }

@@ -10,10 +10,11 @@ use crate::{
 };
 
 /// Programs of this machine that the commands use, with their libraries.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("/bin/dash", "./usr/bin/sh"),
     ("/bin/rm", "./usr/bin/rm"),
     ("/bin/mkdir", "./usr/bin/mkdir"),
+    ("/bin/ln", "./usr/bin/ln"),
     (
         "/lib/x86_64-linux-gnu/libselinux.so.1",
         "./usr/lib/x86_64-linux-gnu/libselinux.so.1",
@@ -33,12 +34,12 @@ const PROGRAMS: [(&str, &str); 7] = [
 ];
 
 /// An image whose commands are `run`.
-fn image(run: &str, outputs: &str) -> String {
+pub fn image(run: &str, outputs: &str) -> String {
     format!("{IMAGE}\n[build]\nrun = [{run}]\noutputs = [{outputs}]\n")
 }
 
 /// A fixture whose build root has a shell; dpkg has nothing to do, for the packages have no scripts.
-fn fixture() -> Option<Fixture> {
+pub fn fixture() -> Option<Fixture> {
     let mut fixture = Fixture::new()?;
     let bytes = PROGRAMS.map(|(path, _)| fs::read(path).unwrap());
     let programs = std::iter::zip(PROGRAMS, &bytes);

@@ -154,6 +154,19 @@ impl Fixture {
         self.lock.packages.push(package);
     }
 
+    /// Makes a package, the last one of the set `set`.
+    pub fn add_to(&mut self, set: &str, name: &str, entries: &[Entry<'_>]) {
+        let before = self.lock.sets.get(set).cloned().unwrap_or_default();
+        self.add(set, name, entries);
+        let with = self.lock.sets.entry(set.to_owned()).or_default();
+        with.splice(0..0, before);
+    }
+
+    /// Where the store has what was made.
+    pub fn steps(&self) -> PathBuf {
+        self.store.root().join("steps")
+    }
+
     fn definition(&self, image: &str) -> Definition {
         let directory = self.directory.path().join("image");
         fs::create_dir_all(directory.join("app")).unwrap();

@@ -3,4 +3,5 @@
 mod build;
 mod layer;
 mod packages;
+mod planted;
 mod unpack;

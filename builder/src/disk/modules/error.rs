@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::modinfo::ModInfoError;
+use crate::layer::tree::TreeError;
 
 /// Modules that cannot be found or read.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum ModulesError {
         #[source]
         source: io::Error,
     },
+    /// The root cannot be read.
+    #[error("cannot read the root")]
+    Tree(#[from] TreeError),
     /// A module that was built for another kernel.
     #[error("the module `{}` is for the kernel `{found}`, not for `{release}`; build it with the headers of the profile's kernel", path.display())]
     Release {

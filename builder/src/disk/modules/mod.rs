@@ -6,14 +6,18 @@
 //!
 //! Source: kernel Documentation/kbuild/kbuild.rst, "modules.builtin"; modules.dep(5) for the order.
 
+// Packages made what is in a root.
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 mod error;
 mod lists;
 pub mod modinfo;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use self::{
@@ -21,6 +25,10 @@ pub use self::{
     lists::{FIREWALL, PROVISION, ROOT, STAGE1},
 };
 use self::{error::unread, modinfo::ModInfo};
+use crate::layer::tree::{Kind, Tree};
+
+/// Where the kernels of a root are.
+const DIRECTORY: &str = "usr/lib/modules";
 
 /// A module that exists as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub struct Module {
 /// The modules of one kernel.
 #[derive(Debug, Clone)]
 pub struct Modules {
-    root: PathBuf,
+    root: Arc<Tree>,
     release: String,
     files: BTreeMap<String, String>,
     built_in: BTreeSet<String>,
@@ -47,18 +55,20 @@ impl Modules {
     /// # Errors
     /// No kernel, more than one, or a directory that cannot be read.
     pub fn open(root: &Path) -> Result<Self, ModulesError> {
-        let directory = root.join("usr/lib/modules");
-        let found = names_in(&directory)?;
+        let tree = Tree::open(root)?;
+        let found = names_in(&tree, Path::new(DIRECTORY))?;
         let [release] = found.as_slice() else {
+            let directory = root.join(DIRECTORY);
             return Err(ModulesError::Kernels { directory, found });
         };
-        let kernel = directory.join(release);
+        let kernel = Path::new(DIRECTORY).join(release);
         let list = kernel.join("modules.builtin");
-        let text = fs::read_to_string(&list).map_err(|e| unread(&list, e))?;
+        let text = tree.read_text(&list)?;
+        let text = text.ok_or_else(|| unread(&list, io::ErrorKind::NotFound.into()))?;
         let mut files = BTreeMap::new();
-        find_files(root, &kernel, &mut files)?;
+        find_files(&tree, &kernel, &mut files)?;
         Ok(Self {
-            root: root.to_owned(),
+            root: Arc::new(tree),
             release: release.clone(),
             files,
             built_in: built_in(&text),
@@ -108,9 +118,10 @@ impl Modules {
     /// # Errors
     /// The file cannot be read or is damaged.
     pub fn content(&self, module: &Module) -> Result<Vec<u8>, ModulesError> {
-        let path = self.root.join(module.path.trim_start_matches('/'));
-        let bytes = fs::read(&path).map_err(|e| unread(&path, e))?;
-        decompress(&module.path, bytes).map_err(|e| unread(&path, e))
+        let path = Path::new(&module.path);
+        let bytes = self.root.read(path)?;
+        let bytes = bytes.ok_or_else(|| unread(path, io::ErrorKind::NotFound.into()))?;
+        decompress(&module.path, bytes).map_err(|e| unread(path, e))
     }
 
     /// What `module` says of itself.
@@ -191,35 +202,27 @@ fn module_name(path: &str) -> Option<String> {
 }
 
 fn find_files(
-    root: &Path,
+    root: &Tree,
     directory: &Path,
     files: &mut BTreeMap<String, String>,
 ) -> Result<(), ModulesError> {
-    for entry in fs::read_dir(directory).map_err(|e| unread(directory, e))? {
-        let entry = entry.map_err(|e| unread(directory, e))?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(|e| unread(&path, e))?;
-        if kind.is_dir() {
+    for (path, kind) in root.entries(directory)? {
+        if kind == Kind::Directory {
             find_files(root, &path, files)?;
         } else if let Some(name) = path.to_str().and_then(module_name) {
-            let inside = path.strip_prefix(root).unwrap_or(&path);
-            files.insert(name, format!("/{}", inside.display()));
+            files.insert(name, format!("/{}", path.display()));
         }
     }
     Ok(())
 }
 
-fn names_in(directory: &Path) -> Result<Vec<String>, ModulesError> {
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(|e| unread(directory, e))?,
-    };
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let mut names: Vec<String> = names
-        .collect::<io::Result<_>>()
-        .map_err(|e| unread(directory, e))?;
-    names.sort();
-    Ok(names)
+fn names_in(root: &Tree, directory: &Path) -> Result<Vec<String>, ModulesError> {
+    let entries = root.entries(directory)?.into_iter();
+    let names = entries.map(|(path, _)| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    });
+    Ok(names.collect())
 }
 
 fn decompress(name: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! Load order, missing modules, compressed files.
 
+use std::fs;
+
 use super::{modinfo::tests::module, *};
 
 /// A root with kernel 6.12, `virtio_pci` built in, and these files with their `.modinfo`.
