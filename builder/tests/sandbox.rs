@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bedplate::tool::Tool;
-use bedplate_sys::sandbox::{Isolation, Sandbox};
+use bedplate_sys::sandbox::{Isolation, MountFlags, Sandbox};
 
 /// A sandbox of the host's own programs: `None`, said aloud, where namespaces are not allowed.
 fn host_programs(mount_point: &Path, isolation: Isolation) -> Option<Sandbox> {
@@ -64,4 +64,42 @@ fn a_failed_step_is_named() {
         cause.starts_with("cannot bind `/no/such/path` to"),
         "{cause}"
     );
+}
+
+#[test]
+fn root_of_a_full_sandbox_is_nobody_outside() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(sandbox) = host_programs(directory.path(), Isolation::Full) else {
+        return;
+    };
+    let sandbox = sandbox
+        .directory("dev")
+        .and_then(|sandbox| sandbox.restrict("usr", MountFlags::RDONLY))
+        .unwrap();
+    let tries = [
+        "mknod /dev/vda b 254 0",
+        "mknod /dev/mem c 1 1",
+        "mount -t tmpfs none /dev",
+        "mount -o remount,rw,bind /usr",
+        "umount -l /usr",
+        "hostname other",
+        "ip link set lo up",
+        "nsenter --target 1 --mount true",
+        "dmesg",
+        "chown 70000 /dev",
+        "touch /usr/planted",
+    ];
+    let script: String = tries
+        .iter()
+        .map(|line| format!("if {line} >/dev/null 2>&1; then echo \"{line}\"; fi\n"))
+        .collect();
+    // What it may: owners below 65536, and those of files that it makes.
+    let script = script.replace("/dev/null", "/dev/out")
+        + "touch /dev/x && chown 800:65534 /dev/x && stat -c %u:%g /dev/x";
+    let output = Tool::sandboxed(sandbox, "/bin/sh")
+        .args(["-c", &script])
+        .env("PATH", "/usr/sbin:/usr/bin:/bin")
+        .run()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "800:65534\n");
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bedplate_sys::sandbox::{Isolation, Sandbox, SandboxError};
+use bedplate_sys::sandbox::{Isolation, MountFlags, Sandbox, SandboxError};
 
 use super::{
     EPOCH, LayerError,
@@ -23,6 +23,11 @@ const POLICY_TEXT: &str = "#!/bin/sh\nexit 101\n";
 const DEBS: &str = "/run/debs";
 /// Devices that scripts may count on.
 const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+/// Of `/proc`: root of the host may write to its settings, and ids are the host's.
+const READ_ONLY: MountFlags = MountFlags::RDONLY
+    .union(MountFlags::NOSUID)
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
 /// Links of `/dev` that shells and scripts use.
 const LINKS: [(&str, &str); 4] = [
     ("dev/fd", "/proc/self/fd"),
@@ -109,6 +114,7 @@ pub(super) fn fixed(tool: Tool) -> Tool {
 pub(super) fn sandbox(root: &Path) -> Result<Sandbox, SandboxError> {
     let mut sandbox = Sandbox::in_directory(root, Isolation::Full)?
         .proc("proc")?
+        .restrict("proc", READ_ONLY)?
         .tmpfs("dev")?
         .tmpfs("run")?
         .tmpfs("tmp")?

@@ -217,3 +217,25 @@ fn what_judges_the_root_can_refuse_it() {
     assert!(fixture.try_build(&validated(r#""exit 3""#)).is_err());
     assert!(fixture.try_build(&validated(r#""exit 3""#)).is_err());
 }
+
+#[test]
+fn commands_have_no_power_outside_their_root() {
+    let Some(fixture) = fixture() else {
+        return;
+    };
+    let before = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let facts = "while read -r name rest; do case $name in \
+        CapEff:|CapBnd:|NoNewPrivs:) echo $name $rest;; esac; done < /proc/self/status";
+    let tries = "for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/self/oom_score_adj; do \
+        if (echo > $f) 2>/dev/null; then echo open $f; fi; done";
+    let devices = "for f in /dev/kvm /dev/vda /dev/mem /dev/fuse; do test -e $f && echo $f; done; (: < /dev/tty) 2>/dev/null && echo tty; true";
+    let run = format!(
+        r#"'read -r ids < /proc/self/uid_map; echo $ids > /srv/facts', '({facts}; {tries}; {devices}) >> /srv/facts'"#
+    )
+    .replace("\\\n", "");
+    let at = made(&fixture, &image(&run, r#""/srv/facts""#));
+    let expected = "0 0 65536\nCapEff: 00000000800400ff\nCapBnd: 00000000800400ff\nNoNewPrivs: 1\n";
+    assert_eq!(at("srv/facts").as_deref(), Some(expected));
+    let after = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    assert_eq!(before, after);
+}

@@ -6,6 +6,8 @@
 //! Not here: which mounts a tool needs (policy of the builder), overlays ([`crate::overlay`]).
 
 mod child;
+mod confine;
+mod ids;
 
 use std::{
     ffi::{CString, NulError},
@@ -19,6 +21,7 @@ use std::{
 };
 
 use child::Plan;
+use ids::Maps;
 
 pub use rustix::mount::MountFlags;
 
@@ -27,7 +30,9 @@ pub use rustix::mount::MountFlags;
 pub enum Isolation {
     /// Mounts are its own; processes, network and IPC are the host's.
     Mounts,
-    /// Also its own process ids, network without any link up, IPC objects and host name.
+    /// Also its own process ids, network without any link up, IPC objects and host name; and a user
+    /// namespace, also where the caller is root: in it the few capabilities that changing files and
+    /// users takes, outside none. It gains no privileges and has no terminal.
     ///
     /// The command is process 1 of its namespace: when it ends, all its descendants do.
     Full,
@@ -42,6 +47,9 @@ pub enum SandboxError {
     /// A pipe for the child's report could not be made.
     #[error("cannot make a pipe")]
     Pipe(#[source] io::Error),
+    /// The ids of the caller cannot be read.
+    #[error("cannot read the ids of this process")]
+    Maps(#[source] io::Error),
     /// A step of the set-up failed in the child.
     #[error("cannot {step}")]
     Step {
@@ -227,6 +235,7 @@ impl Sandbox {
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(pipe_error)?;
         let plan = Plan {
             isolation: self.isolation,
+            maps: Maps::load().map_err(SandboxError::Maps)?,
             root: text(&self.root)?,
             working_directory: text(&self.working_directory)?,
             steps: self.steps.clone(),
@@ -263,6 +272,8 @@ impl Sandbox {
             child::PRIVATE => "make mounts private".to_owned(),
             child::FORK => "fork into the process namespace".to_owned(),
             child::CHANGE_ROOT => format!("change the root to `{}`", self.root.display()),
+            child::USERS => "make a user namespace of 65536 ids".to_owned(),
+            child::CONFINE => "drop privileges".to_owned(),
             child::ENTER => format!("enter `{}`", self.working_directory.display()),
             step => self
                 .steps

@@ -15,7 +15,10 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-use super::{Isolation, Step};
+use super::{
+    Isolation, Step, confine,
+    ids::{Mapping, Maps},
+};
 
 /// Report codes past the index of any step.
 pub(super) const UNSHARE: u8 = 255;
@@ -29,11 +32,16 @@ pub(super) const CHANGE_ROOT: u8 = 252;
 pub(super) const ENTER: u8 = 251;
 /// A step that has no code of its own.
 const LAST: u8 = 250;
+/// The user namespace could not be made, or its ids not be mapped.
+pub(super) const USERS: u8 = 249;
+/// Privileges could not be dropped.
+pub(super) const CONFINE: u8 = 248;
 
 /// All that the child needs, allocated before the fork.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) isolation: Isolation,
+    pub(super) maps: Maps,
     pub(super) root: CString,
     pub(super) working_directory: CString,
     pub(super) steps: Vec<Step>,
@@ -54,14 +62,28 @@ fn set_up(plan: &Plan) -> Result<(), (u8, Errno)> {
     die_with_parent().map_err(at(UNSHARE))?;
     unshare(plan.isolation).map_err(at(UNSHARE))?;
     make_private().map_err(at(PRIVATE))?;
-    if plan.isolation == Isolation::Full {
-        become_first_process().map_err(at(FORK))?;
-        rustix::system::sethostname(b"localhost").map_err(at(UNSHARE))?;
-    }
+    let mapping = match plan.isolation {
+        Isolation::Mounts => None,
+        Isolation::Full => {
+            let mapping = Mapping::new().map_err(at(USERS))?;
+            let mapping = become_first_process(mapping, &plan.maps).map_err(at(FORK))?;
+            rustix::system::sethostname(b"localhost").map_err(at(UNSHARE))?;
+            Some(mapping)
+        }
+    };
     carry_out_all(&plan.steps)?;
     change_root(&plan.root).map_err(at(CHANGE_ROOT))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    rustix::process::chdir(plan.working_directory.as_c_str()).map_err(at(ENTER))
+    rustix::process::chdir(plan.working_directory.as_c_str()).map_err(at(ENTER))?;
+    // Last, for all before it takes the caller's privileges: from here on there are none outside.
+    match mapping {
+        None => Ok(()),
+        Some(mapping) => {
+            mapping.enter().map_err(at(USERS))?;
+            confine::confine().map_err(at(CONFINE))?;
+            die_with_parent().map_err(at(CONFINE))
+        }
+    }
 }
 
 /// Mounts that nobody else sees.
@@ -91,14 +113,20 @@ fn die_with_parent() -> Result<(), Errno> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
 }
 
-/// Forks: the child is process 1 of the new namespace and goes on, the parent waits for it and
-/// ends with its status.
-fn become_first_process() -> Result<(), Errno> {
+/// Forks: the child is process 1 of the new namespace and goes on, the parent maps its ids, waits for
+/// it and ends with its status.
+fn become_first_process(mapping: Mapping, maps: &Maps) -> Result<Mapping, Errno> {
     // SAFETY: this process has one thread, and both sides keep to system calls.
     match unsafe { libc::fork() } {
         -1 => Err(last_errno()),
-        0 => die_with_parent(),
-        child => wait_and_exit(child),
+        0 => {
+            die_with_parent()?;
+            Ok(mapping)
+        }
+        child => {
+            mapping.serve(maps, child);
+            wait_and_exit(child)
+        }
     }
 }
 
@@ -121,7 +149,7 @@ fn exit_code(status: libc::c_int) -> libc::c_int {
     }
 }
 
-fn last_errno() -> Errno {
+pub(super) fn last_errno() -> Errno {
     Errno::from_raw_os_error(nix::errno::Errno::last_raw())
 }
 
@@ -129,7 +157,8 @@ fn last_errno() -> Errno {
 pub(super) fn carry_out_all(steps: &[Step]) -> Result<(), (u8, Errno)> {
     for (at, step) in steps.iter().enumerate() {
         // Steps past the codes of a byte are described in general words.
-        let code = u8::try_from(at).unwrap_or(LAST);
+        let code = u8::try_from(at).ok().filter(|code| *code < CONFINE);
+        let code = code.unwrap_or(LAST);
         carry_out(step).map_err(|errno| (code, errno))?;
     }
     Ok(())
