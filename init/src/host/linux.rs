@@ -28,7 +28,7 @@ use crate::{
     control::Control,
     decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Verdict},
     ground::Ground,
-    log::Capture,
+    log::{Capture, Disk},
     probe::{self, Asker, Checks, Method, Program, Purpose, Request},
     stage1::chain,
     upgrade::Upgrade,
@@ -58,6 +58,8 @@ pub struct Linux {
     pub checks: Checks,
     /// Output of each service, by its place.
     pub captures: Vec<Capture>,
+    /// The same on the state partition.
+    logs: Disk,
     /// The upgrade that runs, or prints its last words.
     pub upgrade: Option<Upgrade>,
     /// How the machine ends, once it does.
@@ -85,11 +87,12 @@ impl Linux {
     pub fn new(appliance: Rc<Appliance>, ground: Ground, cgroups: Option<Cgroups>) -> Self {
         let logs = Path::new(layout::LOGS_DIR);
         let services = appliance.services.iter();
-        let captures = services.map(|s| Capture::new(logs, (&s.name, s.gid), &appliance.log));
+        let captures = services.map(|_| Capture::new(&appliance.log));
         Self {
             control: Control::new(clock::since_boot_ms()),
             checks: Checks::default(),
             captures: captures.collect(),
+            logs: Disk::start(logs, &appliance.services, &appliance.log),
             upgrade: None,
             ended: None,
             cgroups,
@@ -136,6 +139,7 @@ impl Linux {
             return;
         };
         let lines = take(capture, now);
+        self.logs.append(service.0, &lines, now);
         let shown = lines.len().min(self.echo);
         self.echo -= shown;
         self.show(service, &lines[..shown]);

@@ -1,18 +1,18 @@
 //! What services print: the last lines in memory, more of them on the state partition.
 
+mod disk;
 mod file;
 mod ring;
 
 use std::{
     io,
     os::fd::{BorrowedFd, OwnedFd},
-    path::Path,
 };
 
 use bedplate_contract::appliance::Log as Rotation;
 use bedplate_sys::pipe::Pipe;
 
-use file::LogFile;
+pub use disk::Disk;
 use ring::Ring;
 
 /// Longest line in bytes; a longer one is cut.
@@ -24,7 +24,6 @@ pub struct Capture {
     pipe: Pipe,
     partial: Vec<u8>,
     ring: Ring,
-    file: LogFile,
     rate: Rate,
     /// Lines that the current run, or the last one, has left in the ring.
     of_run: usize,
@@ -40,13 +39,12 @@ struct Rate {
 }
 
 impl Capture {
-    /// A capture for the service `name` that keeps its files, which group `gid` may read, in `directory`.
-    pub fn new(directory: &Path, (name, gid): (&str, u32), rotation: &Rotation) -> Self {
+    /// A capture that has taken nothing yet.
+    pub fn new(rotation: &Rotation) -> Self {
         Self {
             pipe: Pipe::default(),
             partial: Vec::new(),
             ring: Ring::default(),
-            file: LogFile::new(directory.join(format!("{name}.log")), gid, rotation),
             rate: Rate {
                 limit: rotation.lines_per_second,
                 second: 0,
@@ -123,7 +121,6 @@ impl Capture {
             self.ring.push(line);
             self.of_run = self.of_run.saturating_add(1);
         }
-        self.file.append(&kept, now);
         kept
     }
 }
@@ -165,7 +162,7 @@ mod tests {
             keep: 1,
             lines_per_second: limit,
         };
-        Capture::new(Path::new("/nonexistent"), ("a", 0), &rotation)
+        Capture::new(&rotation)
     }
 
     #[test]
