@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod fuzz;
 mod images;
 mod licences;
 mod powercut;
@@ -28,6 +29,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Builds every image for every profile, searches for secrets, boots with `--boot`; prints a table.
     Images(images::Arguments),
+    /// Feeds every parser of outside bytes what no writer would write.
+    Fuzz(fuzz::Arguments),
     /// Cuts the power at every recorded write of real machines, and judges what is left.
     Powercut(powercut::Arguments),
 }
@@ -38,6 +41,7 @@ fn main() -> Result<()> {
         Command::Check => check(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Images(arguments) => images::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Powercut(arguments) => powercut::run(&arguments),
     }
 }
