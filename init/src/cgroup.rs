@@ -16,6 +16,10 @@ const ROOT: &str = "/sys/fs/cgroup";
 /// Controllers that limits need.
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
+/// What an upgrade may hold: it reads and writes in pieces, and has few threads.
+const UPGRADE_BYTES: u64 = 256 << 20;
+const UPGRADE_PIDS: u32 = 64;
+
 /// Microseconds of one `cpu.max` period: the kernel's default.
 const PERIOD_US: u64 = 100_000;
 
@@ -32,6 +36,7 @@ pub struct CgroupError {
 #[derive(Debug, Clone)]
 pub struct Cgroups {
     services: PathBuf,
+    upgrade: PathBuf,
 }
 
 impl Cgroups {
@@ -55,7 +60,8 @@ impl Cgroups {
         for directory in [root, &services] {
             delegate(directory, &available)?;
         }
-        Ok(Self { services })
+        let upgrade = root.join("upgrade");
+        Ok(Self { services, upgrade })
     }
 
     /// Makes the cgroup of `service` with its limits; returns its `cgroup.procs` for the process.
@@ -63,14 +69,20 @@ impl Cgroups {
     /// # Errors
     /// A limit that the kernel refuses.
     pub fn prepare(&self, service: &Service) -> Result<File, CgroupError> {
-        let directory = self.services.join(&service.name);
-        make(&directory)?;
-        for (file, value) in settings(&service.limits) {
-            write(&directory.join(file), &value)?;
-        }
-        let procs = directory.join("cgroup.procs");
-        let open = OpenOptions::new().write(true).open(&procs);
-        open.map_err(failed("opening", &procs))
+        prepare(&self.services.join(&service.name), &service.limits)
+    }
+
+    /// The same for an upgrade, which is no service and has limits of its own.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_upgrade(&self) -> Result<File, CgroupError> {
+        let limits = Limits {
+            memory_bytes: Some(UPGRADE_BYTES),
+            pids: Some(UPGRADE_PIDS),
+            ..Limits::default()
+        };
+        prepare(&self.upgrade, &limits)
     }
 
     /// Kills every process in the cgroup of the service called `name`.
@@ -80,6 +92,16 @@ impl Cgroups {
     pub fn kill(&self, name: &str) -> Result<(), CgroupError> {
         write(&self.services.join(name).join("cgroup.kill"), "1")
     }
+}
+
+fn prepare(directory: &Path, limits: &Limits) -> Result<File, CgroupError> {
+    make(directory)?;
+    for (file, value) in settings(limits) {
+        write(&directory.join(file), &value)?;
+    }
+    let procs = directory.join("cgroup.procs");
+    let open = OpenOptions::new().write(true).open(&procs);
+    open.map_err(failed("opening", &procs))
 }
 
 /// Hands the controllers of `directory` to its children.

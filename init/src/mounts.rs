@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bedplate_contract::layout;
 use bedplate_sys::mount::{self, Mount, MountFlags};
 
 /// Something that could not be mounted.
@@ -27,12 +28,19 @@ pub const KERNEL: [Row; 4] = [
     ("/proc", "proc", DATA_ONLY, ""),
     ("/sys", "sysfs", DATA_ONLY, ""),
     ("/dev", "devtmpfs", MountFlags::NOSUID, "mode=0755"),
-    // Programs run from here: services put sockets and scripts into their runtime directories.
+    // What services have here is theirs alone and has stricter flags of its own.
     ("/run", "tmpfs", NO_DEVICES, "mode=0755,size=25%"),
 ];
 
 /// What the root needs beyond [`KERNEL`].
-const ROOT: [Row; 6] = [
+const ROOT: [Row; 7] = [
+    // Memory of their own: secrets can be handed out whatever fills `/run`.
+    (
+        layout::RUN_SECRETS_DIR,
+        "tmpfs",
+        DATA_ONLY,
+        "mode=0711,size=64m",
+    ),
     ("/dev/shm", "tmpfs", NO_DEVICES, "mode=1777,size=50%"),
     (
         "/sys/fs/cgroup",
@@ -82,9 +90,9 @@ pub fn mount_kernel() -> Result<(), MountsError> {
     mount_rows(&KERNEL)
 }
 
-/// devtmpfs has no directories of its own.
+/// File systems in memory have no directories of their own.
 fn make_mount_points() {
-    for directory in ["/dev/shm", "/dev/pts"] {
+    for directory in ["/dev/shm", "/dev/pts", layout::RUN_SECRETS_DIR] {
         // An error shows again, with more words, in the mount that follows.
         let _ = std::fs::create_dir_all(directory);
     }

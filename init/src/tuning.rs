@@ -49,11 +49,29 @@ pub enum TuningError {
     },
 }
 
-/// Sets every value; one that fails costs no other.
+/// What services must not have of each other or of the kernel, unless an appliance says otherwise: links and
+/// pipes of others in shared directories (proc_sys_fs(5)), addresses and messages of the kernel, programs for
+/// it (proc_sys_kernel(5)).
+const CLOSED: [(&str, &str); 8] = [
+    ("fs.protected_fifos", "1"),
+    ("fs.protected_hardlinks", "1"),
+    ("fs.protected_regular", "1"),
+    ("fs.protected_symlinks", "1"),
+    ("kernel.dmesg_restrict", "1"),
+    ("kernel.kptr_restrict", "1"),
+    ("kernel.perf_event_paranoid", "2"),
+    ("kernel.unprivileged_bpf_disabled", "1"),
+];
+
+/// Sets [`CLOSED`], as far as the kernel has it, and every value; one that fails costs no other.
 ///
 /// # Errors
 /// All failures, in order of names.
 pub fn set_sysctl(values: &BTreeMap<String, String>) -> Result<(), Vec<TuningError>> {
+    for (name, value) in CLOSED {
+        // A kernel without one of them has nothing to close.
+        let _ = set(name, value);
+    }
     let results = values.iter().map(|(name, value)| set(name, value));
     let failures: Vec<_> = results.filter_map(Result::err).collect();
     if failures.is_empty() {

@@ -2,12 +2,13 @@
 //!
 //! It speaks to PID 1 over the control socket meanwhile, so nothing here waits for it.
 
-use std::{collections::BTreeMap, os::fd::BorrowedFd};
+use std::{collections::BTreeMap, fs::File, os::fd::BorrowedFd};
 
 use bedplate_contract::{control::UpgradeStep, event::name, layout};
 use bedplate_sys::{
     pipe::Pipe,
-    process::{self, Ended, Identity, Launch, Limits},
+    process::{self, Ended, Identity, Launch, Limits, Net},
+    seccomp::{Filter, Group},
     view::View,
 };
 
@@ -15,6 +16,9 @@ use crate::{console, decide::Order, stage1::chain};
 
 /// `PATH` of the program; it needs none but tools may.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// `CAP_DAC_READ_SEARCH`, for a bundle in a volume, and `CAP_SYS_ADMIN`, which mounts the ESP
+/// (capabilities(7)).
+const CAPABILITIES: u64 = 1 << 2 | 1 << 21;
 /// How the program begins the line that says why it did not do what it was asked.
 const ERROR: &str = "error: ";
 /// Longest line in bytes; a longer one is cut.
@@ -31,15 +35,17 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// Makes the process: user 0, a session of its own, both outputs in one pipe.
+    /// Makes the process: user 0, a session of its own, both outputs in one pipe; in `cgroup`, and with
+    /// no more of root's rights and of the kernel than writing a slot takes, for it reads what strangers
+    /// send.
     ///
     /// # Errors
     /// The step that failed, in words.
-    pub fn start(order: &Order) -> Result<Self, String> {
-        Self::run(arguments(order))
+    pub fn start(order: &Order, cgroup: Option<File>) -> Result<Self, String> {
+        Self::run(arguments(order), cgroup)
     }
 
-    fn run(run: Vec<String>) -> Result<Self, String> {
+    fn run(run: Vec<String>, cgroup: Option<File>) -> Result<Self, String> {
         let opened = Pipe::open().map_err(|error| format!("make a pipe: {error}"));
         let (pipe, writer) = opened?;
         let launched = process::launch(Launch {
@@ -47,9 +53,14 @@ impl Upgrade {
             run,
             environment: BTreeMap::from([("PATH".to_owned(), PATH.to_owned())]),
             directory: "/".into(),
-            identity: Identity::default(),
+            identity: Identity {
+                capabilities: CAPABILITIES,
+                ..Identity::default()
+            },
+            network: Net::Parents,
+            filter: Some(Filter::new(&[Group::Mount])),
             limits: Limits::default(),
-            cgroup: None,
+            cgroup,
             output: Some(writer),
         });
         let pid = launched.map_err(|error| chain(&error))?;

@@ -136,7 +136,8 @@ fn make(state: &Path, stamp: &Path, volume: &Volume) -> io::Result<()> {
 /// The mount point is in the root, which the builder made, or in a volume that lies around it, whose
 /// owner may have put a link there: none is followed.
 fn bind(directory: &Path, volume: &Volume) -> Result<(), VolumesError> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
+    flags.set(MountFlags::NOEXEC, !volume.executable);
     let place = Path::new(volume.path.trim_start_matches('/'));
     let opened = beneath::open_directory((Path::new("/"), place));
     let bound = opened.and_then(|target| mount::bind_to(directory, &target, flags));
@@ -163,6 +164,7 @@ mod tests {
             gid: metadata.gid(),
             mode: 0o700,
             data_schema,
+            executable: false,
         }
     }
 

@@ -10,6 +10,7 @@ mod backup;
 mod build;
 mod command;
 mod config;
+mod confinement;
 mod content;
 mod cron;
 mod decode;
@@ -214,6 +215,11 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     port::check(&drafts, root.problems());
     config::check(&drafts, root.problems());
     config::check_directories(&drafts, root.problems());
+    let tuned = tuned(root, profile.profile);
+    let start = tuned.sysctl.get(confinement::PORT_START.0);
+    let start = start.and_then(|text| text.parse().ok());
+    let start = start.unwrap_or(confinement::PORT_START.1);
+    confinement::check_ports(&drafts, start, root.problems());
     let firewall = firewall::read(root, &known, &port::all(&drafts));
     let (drafts, left_out) = leave::out(drafts, root.problems());
     let services = graph::order(drafts, root.problems());
@@ -225,7 +231,7 @@ fn read(root: &Table<'_>, given: Given, sources: &Sources<'_>) -> Definition {
     let of_image = build::read(root, BuildOrigin::Image).map(|build| over(&base, build));
     Definition {
         directory: PathBuf::new(),
-        profile: tuned(root, profile.profile),
+        profile: tuned,
         files: content::read_files(root, &known),
         trees: origin::read_trees(root, &known),
         directories: content::read_directories(root, &known),

@@ -6,7 +6,10 @@ use bedplate_contract::{
     Cron,
     appliance::{Gate, Log, Network, Requirement, Secret},
     backup::Backup,
-    service::{ConfigFile, Kind, Limits, NamedCheck, Probe, Restart, Stop, Wait},
+    service::{
+        ConfigFile, Kind, Limits, NamedCheck, Permission, Probe, Restart, ServiceNetwork, Stop,
+        Wait,
+    },
 };
 
 use super::{Build, Mount, OciSource, Problem, Validation};
@@ -246,6 +249,8 @@ pub struct Volume {
     pub mode: u32,
     /// Version of the data.
     pub data_schema: u32,
+    /// Whether programs may run from it.
+    pub executable: bool,
 }
 
 /// `[firewall]`: what may come in, and which users stay inside.
@@ -370,6 +375,14 @@ pub struct Service {
     pub private_tmp_bytes: Option<u64>,
     /// Whether it may use the machine's GPUs: it works on one, or a probe of it asks the driver.
     pub gpu: bool,
+    /// Device nodes besides the usual ones.
+    pub devices: Vec<String>,
+    /// Numbers of its capabilities.
+    pub capabilities: Vec<u8>,
+    /// What it may do besides what every service may.
+    pub sandbox: Vec<Permission>,
+    /// Which network it sees.
+    pub network: ServiceNetwork,
     /// What it waits for besides services.
     pub wait: Vec<Wait>,
     /// TCP ports that it listens on, each once.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use bedplate_contract::{
     appliance::Secret,
-    service::{Kind, Limits, Restart, RestartWhen, SIGNALS, Stop, StopHttp},
+    service::{Kind, Limits, PIDS, Restart, RestartWhen, SIGNALS, Stop, StopHttp},
 };
 
 use super::{
     Known, Mount, Service,
     account::Accounts,
-    config,
+    config, confinement,
     content::Sources,
     cron,
     decode::Table,
@@ -107,6 +107,7 @@ fn read_one(table: &Table<'_>, instance: Instance, known: &Known<'_>) -> Draft {
     };
     check_probes(table, &service);
     check_schedule(table, &service);
+    confinement::check(table, &service);
     Draft {
         template,
         requires: [table.strings("requires"), instance.requires].concat(),
@@ -143,6 +144,10 @@ pub(super) fn read_process(table: &Table<'_>, (known, scope): (&Known<'_>, &Scop
         runtime_directories,
         private_tmp_bytes: read_private_tmp(table),
         gpu: false,
+        devices: confinement::devices(table),
+        capabilities: confinement::capabilities(table),
+        sandbox: confinement::permissions(table),
+        network: confinement::network(table),
         wait: Vec::new(),
         ports: Vec::new(),
         requires: Vec::new(),
@@ -156,7 +161,10 @@ pub(super) fn read_process(table: &Table<'_>, (known, scope): (&Known<'_>, &Scop
         limits: table
             .table("limits")
             .map(|t| t.decode(read_limits))
-            .unwrap_or_default(),
+            .unwrap_or(Limits {
+                pids: Some(PIDS),
+                ..Limits::default()
+            }),
         stop: read_stop(table),
     }
 }
@@ -399,7 +407,12 @@ fn read_limits(table: &Table<'_>) -> Limits {
             .parsed("memory", unit::size_bytes)
             .map(|size| size.value),
         cpu_percent: table.integer("cpu_percent", 1..1 << 20).map(|n| n.value),
-        pids: table.integer("pids", 1..1 << 22).map(|n| n.value),
+        pids: table
+            .integer("pids", 1..1 << 22)
+            .map_or(Some(PIDS), |n| Some(n.value)),
+        runtime_bytes: table
+            .parsed("runtime", unit::size_bytes)
+            .map(|size| size.value),
         nofile: table.integer("nofile", 1..1 << 30).map(|n| n.value),
         memlock_bytes: table
             .parsed("memlock", unit::size_or_unlimited)

@@ -34,6 +34,7 @@ pub(super) fn read_volumes(root: &Table<'_>, accounts: &Accounts) -> Vec<Volume>
                 .parsed("mode", unit::mode)
                 .map_or(0o750, |mode| mode.value),
             data_schema: table.integer("schema", 1..1 << 32).map_or(1, |n| n.value),
+            executable: table.boolean("executable") == Some(true),
         }
     };
     decode_all(root, "volume", read)

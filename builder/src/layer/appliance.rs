@@ -51,6 +51,7 @@ fn volume(volume: &Volume, accounts: &Accounts) -> Result<appliance::Volume, Lay
         gid: owner.gid,
         mode: volume.mode,
         data_schema: volume.data_schema,
+        executable: volume.executable,
     })
 }
 
@@ -77,6 +78,10 @@ fn service(service: &Service, accounts: &Accounts) -> Result<service::Service, L
         config: service.config,
         private_tmp_bytes: service.private_tmp_bytes,
         gpu: service.gpu,
+        devices: service.devices,
+        capabilities: service.capabilities,
+        sandbox: service.sandbox,
+        network: service.network,
         wait: service.wait,
         requires: service.requires,
         after: service.after,

@@ -137,6 +137,9 @@ pub struct Volume {
     pub mode: u32,
     /// Version of the data in it; a new volume is stamped with it.
     pub data_schema: u32,
+    /// Whether programs may run from it.
+    #[serde(default)]
+    pub executable: bool,
 }
 
 /// A value that is never in the image.

@@ -55,6 +55,18 @@ pub struct Service {
     /// Whether it may use the machine's GPUs; `root`, where it has one, shows their device nodes.
     #[serde(default)]
     pub gpu: bool,
+    /// Device nodes that it sees besides the usual ones, as absolute paths below `/dev`.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// Capabilities that its processes have, by their numbers ([`CAPABILITIES`]); user 0 has no others.
+    #[serde(default)]
+    pub capabilities: Vec<u8>,
+    /// What it may do besides what every service may.
+    #[serde(default)]
+    pub sandbox: Vec<Permission>,
+    /// Which network it sees.
+    #[serde(default)]
+    pub network: ServiceNetwork,
     /// What must hold before each start, asked in this order once nothing else holds it back.
     #[serde(default)]
     pub wait: Vec<Wait>,
@@ -129,6 +141,101 @@ pub struct Mount {
     pub target: String,
     /// Whether the service may write there, as far as owners and modes let it.
     pub writable: bool,
+    /// Whether programs may run from there although it is writable.
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// Something that no service may do unless its definition names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// `bpf(2)`.
+    Bpf,
+    /// Setting the clock, as far as `sys_time` lets it.
+    Clock,
+    /// Programs run from what it can write: its `/tmp`, `/dev/shm` and runtime directories.
+    Exec,
+    /// `open_by_handle_at(2)`.
+    FileHandles,
+    /// `io_uring_setup(2)`, whose requests pass by the filter of system calls.
+    IoUring,
+    /// `keyctl(2)`, `add_key(2)`, `request_key(2)`.
+    Keyring,
+    /// Mounting, as far as `sys_admin` or a user namespace lets it.
+    Mount,
+    /// Namespaces of its own, a user namespace among them.
+    Namespaces,
+    /// `perf_event_open(2)`.
+    Perf,
+    /// The processes of others in `/proc`.
+    Processes,
+    /// `ptrace(2)`, `process_vm_readv(2)` and their like.
+    Ptrace,
+    /// Sockets of other families than Unix, IPv4, IPv6 and netlink.
+    Sockets,
+    /// `userfaultfd(2)`.
+    Userfaultfd,
+}
+
+/// The permissions, by the names of their definition.
+pub const PERMISSIONS: [(&str, Permission); 13] = [
+    ("bpf", Permission::Bpf),
+    ("clock", Permission::Clock),
+    ("exec", Permission::Exec),
+    ("file-handles", Permission::FileHandles),
+    ("io-uring", Permission::IoUring),
+    ("keyring", Permission::Keyring),
+    ("mount", Permission::Mount),
+    ("namespaces", Permission::Namespaces),
+    ("perf", Permission::Perf),
+    ("processes", Permission::Processes),
+    ("ptrace", Permission::Ptrace),
+    ("sockets", Permission::Sockets),
+    ("userfaultfd", Permission::Userfaultfd),
+];
+
+/// The capabilities that a definition may name, with their bits (capabilities(7), linux/capability.h): those
+/// that reach one thing. Those with which a process has the machine (`sys_module`, `sys_rawio`, `mac_admin`
+/// and the like) are in no list.
+pub const CAPABILITIES: [(&str, u8); 20] = [
+    ("audit_write", 29),
+    ("chown", 0),
+    ("dac_override", 1),
+    ("dac_read_search", 2),
+    ("fowner", 3),
+    ("ipc_lock", 14),
+    ("kill", 5),
+    ("net_admin", 12),
+    ("net_bind_service", 10),
+    ("net_raw", 13),
+    ("perfmon", 38),
+    ("setgid", 6),
+    ("setpcap", 8),
+    ("setuid", 7),
+    ("sys_admin", 21),
+    ("sys_chroot", 18),
+    ("sys_nice", 23),
+    ("sys_ptrace", 19),
+    ("sys_resource", 24),
+    ("sys_time", 25),
+];
+
+/// Processes and threads of a service that names no limit: a fork bomb ends here.
+pub const PIDS: u32 = 4096;
+
+/// Bytes of each runtime directory of a service that names no limit: sockets, pids and small files.
+pub const RUNTIME_BYTES: u64 = 64 << 20;
+
+/// Which network a service sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceNetwork {
+    /// The machine's.
+    #[default]
+    Host,
+    /// One of its own with its loopback alone: it reaches nobody, and nobody it.
+    None,
 }
 
 /// How a service's exit is read.
@@ -237,6 +344,9 @@ pub struct Limits {
     /// `pids.max`.
     #[serde(default)]
     pub pids: Option<u32>,
+    /// Bytes that each of its runtime directories may hold; absent: [`RUNTIME_BYTES`].
+    #[serde(default)]
+    pub runtime_bytes: Option<u64>,
     /// `RLIMIT_NOFILE`, soft and hard.
     #[serde(default)]
     pub nofile: Option<u64>,

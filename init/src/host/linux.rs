@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::Path,
     rc::Rc,
 };
@@ -20,7 +22,8 @@ use bedplate_sys::{
 
 use super::{
     Host, Ran, config,
-    process::{Place, launch, make_archives, make_directories, view},
+    process::{Place, launch, make_archives, make_directories},
+    view::Views,
 };
 use crate::{
     cgroup::Cgroups,
@@ -30,6 +33,7 @@ use crate::{
     ground::Ground,
     log::{Capture, Disk},
     probe::{self, Asker, Checks, Method, Program, Purpose, Request},
+    secrets,
     stage1::chain,
     upgrade::Upgrade,
 };
@@ -66,6 +70,8 @@ pub struct Linux {
     pub ended: Option<How>,
     appliance: Rc<Appliance>,
     cgroups: Option<Cgroups>,
+    /// What services see.
+    views: Views,
     /// Processes that are not reaped, with their services.
     pids: BTreeMap<u32, ServiceId>,
     /// The last process of each service, which leads its group.
@@ -96,6 +102,7 @@ impl Linux {
             upgrade: None,
             ended: None,
             cgroups,
+            views: make_views(&appliance),
             pids: BTreeMap::new(),
             leaders: BTreeMap::new(),
             echo: if ground.source.is_some() {
@@ -204,7 +211,8 @@ impl Linux {
         let (output, writer) = opened.map_err(|error| format!("make a pipe: {error}"))?;
         let place = Place {
             cgroup: self.cgroup(service),
-            view: view(service, self.pid(id))?,
+            view: self.views.of(service, self.pid(id))?,
+            leader: self.pid(id),
             output: Some(writer),
         };
         let pid = launch(service, run, place)?;
@@ -261,6 +269,16 @@ fn into_event(ended: probe::Ended) -> Event {
     }
 }
 
+/// Makes what services see; the directory of their secrets is a part of it.
+fn make_views(appliance: &Appliance) -> Views {
+    // Of a container, whose directories nobody else closed; it may have none.
+    let _ = fs::set_permissions(layout::LOGS_DIR, Permissions::from_mode(0o711));
+    if let Err(error) = secrets::make_directory(Path::new(layout::RUN_SECRETS_DIR), 0o711) {
+        return Views::Failed(chain(&error));
+    }
+    Views::make(&appliance.volumes)
+}
+
 impl Host for Linux {
     fn now(&self) -> u64 {
         clock::since_boot_ms()
@@ -273,7 +291,7 @@ impl Host for Linux {
     fn start(&mut self, id: ServiceId, arguments: &[String]) -> Result<u32, String> {
         let appliance = Rc::clone(&self.appliance);
         let service = appliance.services.get(id.0).ok_or("no such service")?;
-        make_directories(service)?;
+        make_directories(service, self.ground.source.is_some())?;
         let mut backups = appliance.backups.iter();
         if let Some(backup) = backups.find(|backup| backup.service == service.name) {
             make_archives(&backup.directory, service)?;
@@ -286,7 +304,8 @@ impl Host for Linux {
         let run = [&service.run, arguments].concat();
         let place = Place {
             cgroup,
-            view: view(service, None)?,
+            view: self.views.of(service, None)?,
+            leader: None,
             output: Some(output),
         };
         let started = config::write(service).and_then(|()| launch(service, &run, place));
@@ -392,7 +411,13 @@ impl Host for Linux {
     }
 
     fn upgrade(&mut self, order: &Order) -> Result<(), String> {
-        self.upgrade = Some(Upgrade::start(order)?);
+        let cgroup = self.cgroups.as_ref().map(Cgroups::prepare_upgrade);
+        let cgroup = cgroup.transpose().unwrap_or_else(|error| {
+            let line = console::event(NO_CGROUP).with("name", "upgrade");
+            console::emit(&line.with("error", chain(&error)));
+            None
+        });
+        self.upgrade = Some(Upgrade::start(order, cgroup)?);
         Ok(())
     }
 

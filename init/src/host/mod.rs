@@ -7,6 +7,7 @@ mod config;
 mod linux;
 mod process;
 mod root;
+mod view;
 
 use std::collections::VecDeque;
 

@@ -1,15 +1,24 @@
 //! What a service's process gets: environment, secrets, directories, output.
 
-use std::{collections::BTreeMap, fs::File, os::fd::OwnedFd, path::Path};
-
-use bedplate_contract::service::Service;
-use bedplate_sys::{
-    beneath::{self, Owner},
-    process::{self, Identity, Launch, Limits},
-    view::{Joined, View},
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+    path::Path,
+    sync::OnceLock,
 };
 
-use super::root;
+use bedplate_contract::service::{Permission, RUNTIME_BYTES, Service, ServiceNetwork};
+use bedplate_sys::{
+    beneath::{self, Owner},
+    mount,
+    process::{self, Identity, Launch, Limits, Net},
+    seccomp::{Filter, Group},
+    view::View,
+};
+
+use super::view::written;
 use crate::{gpu, secrets, stage1::chain};
 
 /// `PATH` of every service that sets none.
@@ -23,26 +32,12 @@ const RUN: &str = "/run";
 pub(super) struct Place {
     /// `cgroup.procs`.
     pub cgroup: Option<File>,
-    /// Which `/tmp` it sees.
+    /// Which mounts it sees.
     pub view: View,
+    /// The process whose network it sees, where its service has one of its own.
+    pub leader: Option<u32>,
     /// Where its output goes.
     pub output: Option<OwnedFd>,
-}
-
-/// The view of a process of `service`; of one that joins process `leader`, the leader's.
-///
-/// # Errors
-/// A root that cannot be described, in words.
-pub(super) fn view(service: &Service, leader: Option<u32>) -> Result<View, String> {
-    // A leader that has just ended took its `/tmp` along.
-    let joined = leader.and_then(|pid| Joined::of(pid).ok());
-    Ok(match (&service.root, joined, service.private_tmp_bytes) {
-        (Some(_), Some(joined), _) => View::Of(joined.needed()),
-        (Some(root), None, _) => View::Root(Box::new(root::sandbox(root, service)?)),
-        (None, _, None) => View::Parents,
-        (None, Some(joined), _) => View::Of(joined),
-        (None, None, Some(bytes)) => View::OwnTmp { bytes },
-    })
 }
 
 /// Makes the process of `service`, or another program in its place and with its rights.
@@ -58,7 +53,10 @@ pub(super) fn launch(service: &Service, run: &[String], place: Place) -> Result<
             uid: service.uid,
             gid: service.gid,
             groups: groups(service),
+            capabilities: capabilities(service),
         },
+        network: network(service, place.leader)?,
+        filter: Some(filter(service)),
         limits: Limits {
             nofile: service.limits.nofile,
             memlock: service.limits.memlock_bytes,
@@ -74,6 +72,53 @@ pub(super) fn launch(service: &Service, run: &[String], place: Place) -> Result<
 fn groups(service: &Service) -> Vec<u32> {
     let of_gpus = service.gpu.then_some(gpu::GROUP);
     service.groups.iter().copied().chain(of_gpus).collect()
+}
+
+fn capabilities(service: &Service) -> u64 {
+    let numbers = service.capabilities.iter();
+    let bits = numbers.filter_map(|number| 1_u64.checked_shl(u32::from(*number)));
+    bits.fold(0, |mask, bit| mask | bit)
+}
+
+/// Compiled once for the services that ask for nothing, which are most.
+fn filter(service: &Service) -> Filter {
+    static USUAL: OnceLock<Filter> = OnceLock::new();
+    let allowed: Vec<_> = service.sandbox.iter().copied().filter_map(group).collect();
+    match allowed.is_empty() {
+        true => USUAL.get_or_init(|| Filter::new(&[])).clone(),
+        false => Filter::new(&allowed),
+    }
+}
+
+/// The system calls of a permission, where it has some.
+const fn group(permission: Permission) -> Option<Group> {
+    Some(match permission {
+        Permission::Exec | Permission::Processes => return None,
+        Permission::Bpf => Group::Bpf,
+        Permission::Clock => Group::Clock,
+        Permission::FileHandles => Group::FileHandles,
+        Permission::IoUring => Group::IoUring,
+        Permission::Keyring => Group::Keyring,
+        Permission::Mount => Group::Mount,
+        Permission::Namespaces => Group::Namespaces,
+        Permission::Perf => Group::Perf,
+        Permission::Ptrace => Group::Ptrace,
+        Permission::Sockets => Group::Sockets,
+        Permission::Userfaultfd => Group::Userfaultfd,
+    })
+}
+
+fn network(service: &Service, leader: Option<u32>) -> Result<Net, String> {
+    match (service.network, leader) {
+        (ServiceNetwork::Host, _) => Ok(Net::Parents),
+        (ServiceNetwork::None, None) => Ok(Net::Loopback),
+        (ServiceNetwork::None, Some(pid)) => {
+            let joined = File::open(format!("/proc/{pid}/ns/net"));
+            joined
+                .map(Net::Of)
+                .map_err(|error| format!("join its network: {error}"))
+        }
+    }
 }
 
 fn environment(service: &Service) -> Result<BTreeMap<String, String>, String> {
@@ -93,18 +138,40 @@ fn environment(service: &Service) -> Result<BTreeMap<String, String>, String> {
     Ok(all)
 }
 
-/// Makes the runtime directories of `service`, owned by its user.
+/// Makes the runtime directories of `service`, owned by its user; on a machine each in memory of its own,
+/// so that it fills that and not `/run`.
 ///
 /// # Errors
 /// The directory that could not be made, in words.
-pub(super) fn make_directories(service: &Service) -> Result<(), String> {
+pub(super) fn make_directories(service: &Service, is_machine: bool) -> Result<(), String> {
     for name in &service.runtime_directories {
         let name = name.trim_start_matches('/');
-        // One may lie in another that a service owns: a link on the way is refused.
-        let made = beneath::directory((Path::new(RUN), Path::new(name)), (0o755, owner(service)));
-        made.map_err(|error| format!("make `{RUN}/{name}`: {error}"))?;
+        let make = || -> io::Result<()> {
+            // One may lie in another that a service owns: a link on the way is refused.
+            let place = (Path::new(RUN), Path::new(name));
+            let directory = beneath::directory(place, (0o755, owner(service)))?;
+            let is_of_run = directory.metadata()?.dev() == fs::metadata(RUN)?.dev();
+            match is_machine && is_of_run {
+                true => mount::memory_on(&directory, written(service), &memory(service)),
+                false => Ok(()),
+            }
+        };
+        make().map_err(|error| format!("make `{RUN}/{name}`: {error}"))?;
     }
     Ok(())
+}
+
+/// Options of tmpfs(5).
+fn memory(service: &Service) -> [(&'static str, String); 5] {
+    let bytes = service.limits.runtime_bytes.unwrap_or(RUNTIME_BYTES);
+    [
+        ("size", bytes.to_string()),
+        // Names cost memory too.
+        ("nr_inodes", (bytes / 4096).max(64).to_string()),
+        ("mode", "0755".to_owned()),
+        ("uid", service.uid.to_string()),
+        ("gid", service.gid.to_string()),
+    ]
 }
 
 /// Makes the directory of a backup's archives for the user of its service, and nobody else.

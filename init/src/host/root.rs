@@ -4,50 +4,38 @@
 //! The image is read-only, for services share it; `/run` and `/tmp` are memory that is the service's
 //! alone and goes with it. Mount points are there: the builder made them.
 
-use std::{fs, os::unix::fs::FileTypeExt, path::Path};
+use std::path::Path;
 
-use bedplate_contract::{layout, service::Service};
+use bedplate_contract::{
+    layout,
+    service::{Permission, Service},
+};
 use bedplate_sys::sandbox::{Isolation, MountFlags, Sandbox, SandboxError};
 
-use crate::stage1::chain;
+use super::view::{self, DATA_ONLY, NO_DEVICES, READ_ONLY};
 
-const NO_DEVICES: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV);
-const READ_ONLY: MountFlags = NO_DEVICES.union(MountFlags::RDONLY);
-
-/// Devices that harm nobody, and links that programs expect (LSB, FHS 6.1.2).
-const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
-const LINKS: [(&str, &str); 4] = [
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
-];
 /// Files of the appliance that every root shows, where they exist.
 const FILES: [&str; 2] = ["/etc/hosts", "/etc/resolv.conf"];
 
 /// The sandbox of a service whose root is the directory `root`.
 ///
 /// # Errors
-/// A path that the kernel cannot be given, in words.
-pub(super) fn sandbox(root: &str, service: &Service) -> Result<Sandbox, String> {
-    build(root, service).map_err(|error| chain(&error))
-}
-
-fn build(root: &str, service: &Service) -> Result<Sandbox, SandboxError> {
+/// A path that the kernel cannot be given.
+pub(super) fn sandbox(root: &str, service: &Service) -> Result<Sandbox, SandboxError> {
     let mut sandbox = Sandbox::in_directory(Path::new(root), Isolation::Mounts)?;
     sandbox = sandbox.restrict("/", READ_ONLY)?;
-    sandbox = sandbox.bind(Path::new("/proc"), "/proc")?;
+    sandbox = match service.sandbox.contains(&Permission::Processes) {
+        true => sandbox.bind(Path::new("/proc"), "/proc")?,
+        false => sandbox.own_proc("/proc")?,
+    };
+    sandbox = view::kernel(sandbox)?;
     sandbox = sandbox.bind(Path::new("/sys"), "/sys")?;
     sandbox = sandbox.restrict("/sys", READ_ONLY | MountFlags::NOEXEC)?;
-    sandbox = devices(sandbox)?;
-    if service.gpu {
-        for name in gpu_nodes(Path::new("/dev")) {
-            let path = format!("/dev/{name}");
-            sandbox = sandbox.file(&path)?.bind(Path::new(&path), &path)?;
-        }
-    }
+    sandbox = view::devices(sandbox, ("/dev", &view::nodes(service)))?;
+    let flags = view::written(service);
+    sandbox = sandbox.scratch_with("/dev/shm", (None, flags))?;
     sandbox = sandbox.tmpfs("/run")?;
-    sandbox = sandbox.scratch("/tmp", service.private_tmp_bytes)?;
+    sandbox = sandbox.scratch_with("/tmp", (service.private_tmp_bytes, flags))?;
     for path in FILES
         .map(Path::new)
         .into_iter()
@@ -57,9 +45,10 @@ fn build(root: &str, service: &Service) -> Result<Sandbox, SandboxError> {
     }
     sandbox = runtime(sandbox, service)?;
     for mount in &service.mounts {
-        let flags = match mount.writable {
-            true => NO_DEVICES,
-            false => READ_ONLY,
+        let flags = match (mount.writable, mount.executable) {
+            (true, true) => NO_DEVICES,
+            (true, false) => DATA_ONLY,
+            (false, _) => READ_ONLY,
         };
         let source = Path::new(&mount.source);
         sandbox = make_target(sandbox, source, &mount.target)?;
@@ -68,40 +57,12 @@ fn build(root: &str, service: &Service) -> Result<Sandbox, SandboxError> {
     Ok(sandbox)
 }
 
-fn devices(sandbox: Sandbox) -> Result<Sandbox, SandboxError> {
-    let mut sandbox = sandbox.tmpfs("/dev")?;
-    for name in DEVICES {
-        let path = format!("/dev/{name}");
-        sandbox = sandbox.file(&path)?.bind(Path::new(&path), &path)?;
-    }
-    for (at, destination) in LINKS {
-        sandbox = sandbox.link(Path::new(destination), at)?;
-    }
-    sandbox.directory("/dev/shm")?.scratch("/dev/shm", None)
-}
-
-/// The device nodes of NVIDIA's driver, sorted; none without it.
-fn gpu_nodes(dev: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dev).into_iter().flatten().flatten();
-    let is_device = |entry: &fs::DirEntry| {
-        let kind = entry.file_type();
-        kind.is_ok_and(|kind| kind.is_char_device())
-    };
-    let names = entries.filter(is_device);
-    let mut names: Vec<String> = names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with("nvidia"))
-        .collect();
-    names.sort();
-    names
-}
-
 /// Runtime directories and secrets, which the service has below `/run` wherever it runs.
 fn runtime(mut sandbox: Sandbox, service: &Service) -> Result<Sandbox, SandboxError> {
     for name in &service.runtime_directories {
         let path = format!("/run/{}", name.trim_start_matches('/'));
         sandbox = directories(sandbox, &path)?;
-        sandbox = show(sandbox, Path::new(&path), &path, NO_DEVICES)?;
+        sandbox = show(sandbox, Path::new(&path), &path, view::written(service))?;
     }
     if !service.secrets.is_empty() {
         let path = format!("{}/{}", layout::RUN_SECRETS_DIR, service.name);
@@ -137,30 +98,4 @@ fn show(
     flags: MountFlags,
 ) -> Result<Sandbox, SandboxError> {
     sandbox.bind(source, target)?.restrict(target, flags)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use bedplate_sys::file;
-
-    use super::*;
-
-    #[test]
-    fn device_nodes_of_gpus_are_found_and_nothing_else() {
-        let dev = tempfile::tempdir().unwrap();
-        for name in ["nvidiactl", "nvidia0", "null"] {
-            let path = dev.path().join(name);
-            match file::make_character_device(&path, (1, 3), (0, 0o666)) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    return eprintln!("skipped: needs root for devices");
-                }
-                made => made.unwrap(),
-            }
-        }
-        fs::create_dir(dev.path().join("nvidia-caps")).unwrap();
-        assert_eq!(gpu_nodes(dev.path()), ["nvidia0", "nvidiactl"]);
-        assert_eq!(gpu_nodes(Path::new("/no/such/directory")), [""; 0]);
-    }
 }

@@ -21,6 +21,7 @@ pub mod process;
 pub mod random;
 pub mod reboot;
 pub mod sandbox;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod userns;

@@ -11,7 +11,7 @@ use std::{
 use nix::{errno::Errno, libc};
 pub use rustix::mount::MountFlags;
 use rustix::{
-    fs::CWD,
+    fs::{CWD, StatVfsMountFlags},
     mount::{
         self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
         OpenTreeFlags, UnmountFlags,
@@ -188,6 +188,15 @@ pub fn own_namespace() -> io::Result<()> {
 pub fn share_all() -> io::Result<()> {
     let shared = MountPropagationFlags::SHARED | MountPropagationFlags::REC;
     Ok(mount::mount_change("/", shared)?)
+}
+
+/// Whether the mount that `path` is on is read-only.
+///
+/// # Errors
+/// As statvfs(3).
+pub fn is_read_only(path: &Path) -> io::Result<bool> {
+    let found = rustix::fs::statvfs(path)?;
+    Ok(found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether a mount begins at `path`: its device differs from that of its parent.

@@ -22,7 +22,14 @@ use nix::{
     unistd::{Gid, Pid, Uid, chdir, setgroups, setresgid, setresuid, setsid},
 };
 
-use crate::view::{Prepared, View};
+mod capability;
+mod network;
+
+use crate::{
+    seccomp::Filter,
+    view::{Prepared, View},
+};
+use network::Network;
 
 /// A process to be made.
 #[derive(Debug)]
@@ -39,8 +46,12 @@ pub struct Launch {
     pub limits: Limits,
     /// `cgroup.procs` of the cgroup that it joins, opened for writing.
     pub cgroup: Option<File>,
-    /// Which `/tmp` it sees.
+    /// Which mounts it sees.
     pub view: View,
+    /// Which network it sees.
+    pub network: Net,
+    /// Which system calls it may make; absent: all.
+    pub filter: Option<Filter>,
     /// Where standard output and error go; standard input is `/dev/null`.
     pub output: Option<OwnedFd>,
 }
@@ -54,6 +65,21 @@ pub struct Identity {
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
+    /// Capabilities that it has and may have, by their bits (capabilities(7)), as far as the caller has
+    /// them; all bits leave them alone.
+    pub capabilities: u64,
+}
+
+/// Which network a process sees.
+#[derive(Debug, Default)]
+pub enum Net {
+    /// That of its parent.
+    #[default]
+    Parents,
+    /// One of its own, with its loopback alone.
+    Loopback,
+    /// That of another process: its `/proc/PID/ns/net`.
+    Of(File),
 }
 
 /// Resource limits, soft and hard alike; absent ones are inherited.
@@ -99,6 +125,8 @@ pub enum Step {
     Session,
     /// Joining the cgroup.
     Cgroup,
+    /// A network of its own.
+    Network,
     /// Mounts of its own.
     View,
     /// Resource limits.
@@ -113,16 +141,19 @@ pub enum Step {
     Directory,
     /// Closing inherited descriptors.
     Descriptors,
+    /// The filter of system calls.
+    Filter,
     /// The program itself.
     Exec,
 }
 
 impl Step {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Pipe,
         Self::Masks,
         Self::Session,
         Self::Cgroup,
+        Self::Network,
         Self::View,
         Self::Limits,
         Self::Capabilities,
@@ -130,6 +161,7 @@ impl Step {
         Self::Privileges,
         Self::Directory,
         Self::Descriptors,
+        Self::Filter,
         Self::Exec,
     ];
 
@@ -139,6 +171,7 @@ impl Step {
             Self::Masks => "reset masks",
             Self::Session => "make a session",
             Self::Cgroup => "join the cgroup",
+            Self::Network => "make a network of its own",
             Self::View => "make mounts of its own",
             Self::Limits => "set limits",
             Self::Capabilities => "drop capabilities",
@@ -146,6 +179,7 @@ impl Step {
             Self::Privileges => "give up new privileges",
             Self::Directory => "enter the working directory",
             Self::Descriptors => "close descriptors",
+            Self::Filter => "filter system calls",
             Self::Exec => "execute the program",
         }
     }
@@ -217,7 +251,10 @@ fn stdio(output: Option<&OwnedFd>) -> io::Result<Stdio> {
 struct Child {
     cgroup: Option<File>,
     view: Prepared,
+    network: Network,
+    filter: Option<Filter>,
     limits: Limits,
+    capabilities: u64,
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
@@ -249,6 +286,9 @@ impl Child {
         let groups = launch.identity.groups.iter().copied();
         Ok(Self {
             view: launch.view.prepare()?,
+            network: Network::prepare(&launch.network)?,
+            filter: launch.filter.clone(),
+            capabilities: launch.identity.capabilities,
             cgroup: launch
                 .cgroup
                 .as_ref()
@@ -275,21 +315,26 @@ impl Child {
                 .write_all(b"0")
                 .map_err(|error| Failure::of(Step::Cgroup, error))?;
         }
+        step(Step::Network, self.network.enter())?;
         self.view.enter().map_err(|(code, errno)| Failure {
             code,
             ..Failure::of(Step::View, errno)
         })?;
         step(Step::Limits, self.limit())?;
-        if !self.uid.is_root() {
-            step(Step::Capabilities, drop_bounding_set())?;
-        }
+        step(Step::Capabilities, capability::bound(self.capabilities))?;
         step(Step::Identity, setgroups(&self.groups))?;
         step(Step::Identity, setresgid(self.gid, self.gid, self.gid))?;
         // Leaving uid 0 also empties the permitted, effective and ambient sets (capabilities(7)).
         step(Step::Identity, setresuid(self.uid, self.uid, self.uid))?;
+        step(Step::Capabilities, capability::keep(self.capabilities))?;
         step(Step::Privileges, nix::sys::prctl::set_no_new_privs())?;
         step(Step::Directory, chdir(&self.directory))?;
-        step(Step::Descriptors, close_on_exec_from(3))
+        step(Step::Descriptors, close_on_exec_from(3))?;
+        // Last: it may deny what the steps before it need.
+        match &self.filter {
+            Some(filter) => step(Step::Filter, filter.install()),
+            None => Ok(()),
+        }
     }
 
     fn limit(&self) -> nix::Result<()> {
@@ -305,20 +350,6 @@ impl Child {
 
 fn step<T>(step: Step, result: nix::Result<T>) -> StepResult {
     result.map(drop).map_err(|errno| Failure::of(step, errno))
-}
-
-fn drop_bounding_set() -> nix::Result<()> {
-    for capability in 0..64 {
-        // SAFETY: prctl with PR_CAPBSET_DROP reads its integer arguments alone.
-        let result = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
-        match Errno::result(result) {
-            Ok(_) => {}
-            // Past the last capability that this kernel knows.
-            Err(Errno::EINVAL) => break,
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }
 
 /// Marks every descriptor from `first` on; they stay open until the `exec` has succeeded, for its

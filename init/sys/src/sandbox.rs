@@ -75,12 +75,32 @@ pub enum SandboxError {
 pub(crate) enum Step {
     Directory(CString),
     File(CString),
-    Link { text: CString, at: CString },
-    Bind { source: CString, target: CString },
+    Link {
+        text: CString,
+        at: CString,
+    },
+    Bind {
+        source: CString,
+        target: CString,
+    },
     Tmpfs(CString),
-    Scratch { target: CString, options: CString },
-    Proc(CString),
-    Restrict { target: CString, flags: MountFlags },
+    Scratch {
+        target: CString,
+        options: CString,
+        flags: MountFlags,
+    },
+    Proc {
+        target: CString,
+        options: &'static std::ffi::CStr,
+    },
+    Move {
+        source: CString,
+        target: CString,
+    },
+    Restrict {
+        target: CString,
+        flags: MountFlags,
+    },
 }
 
 /// The namespaces and mounts of a process to be.
@@ -90,9 +110,21 @@ pub struct Sandbox {
     isolation: Isolation,
     working_directory: PathBuf,
     steps: Vec<Step>,
+    keeps_root: bool,
 }
 
 impl Sandbox {
+    /// A process that sees what its parent sees, but for the changes that follow; mounts of the parent
+    /// come and go in it too.
+    ///
+    /// It is for [`crate::view`], not for [`Self::spawn`].
+    pub fn in_place() -> Self {
+        Self {
+            keeps_root: true,
+            ..Self::empty(Path::new("/"), Isolation::Mounts)
+        }
+    }
+
     /// A process whose `/` is the directory `root`, with whatever is mounted below it.
     ///
     /// # Errors
@@ -122,6 +154,7 @@ impl Sandbox {
             isolation,
             working_directory: PathBuf::from("/"),
             steps: Vec::new(),
+            keeps_root: false,
         }
     }
 
@@ -182,11 +215,52 @@ impl Sandbox {
     ///
     /// # Errors
     /// A zero byte in the path.
-    pub fn scratch(mut self, target: &str, bytes: Option<u64>) -> Result<Self, SandboxError> {
+    pub fn scratch(self, target: &str, bytes: Option<u64>) -> Result<Self, SandboxError> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        self.scratch_with(target, (bytes, flags))
+    }
+
+    /// As [`Self::scratch`], with these flags.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn scratch_with(
+        mut self,
+        target: &str,
+        (bytes, flags): (Option<u64>, MountFlags),
+    ) -> Result<Self, SandboxError> {
         let size = bytes.map_or(String::new(), |bytes| format!(",size={bytes}"));
-        let options = CString::new(format!("mode=1777{size}"))?;
-        let target = self.inside(target)?;
-        self.steps.push(Step::Scratch { target, options });
+        let step = Step::Scratch {
+            target: self.inside(target)?,
+            options: CString::new(format!("mode=1777{size}"))?,
+            flags,
+        };
+        self.steps.push(step);
+        Ok(self)
+    }
+
+    /// Moves the mount at `source` of the new root to `target` of it.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn move_mount(mut self, source: &str, target: &str) -> Result<Self, SandboxError> {
+        let (source, target) = (self.inside(source)?, self.inside(target)?);
+        self.steps.push(Step::Move { source, target });
+        Ok(self)
+    }
+
+    /// Mounts a `/proc` at `target` of the new root that shows a process those of its own user alone
+    /// (proc(5), `hidepid`); the host's where a fresh one is not allowed.
+    ///
+    /// # Errors
+    /// A zero byte in the path.
+    pub fn own_proc(mut self, target: &str) -> Result<Self, SandboxError> {
+        let step = Step::Proc {
+            target: self.inside(target)?,
+            // Its group is exempt, and is 0 unless it is said: one that nobody has.
+            options: c"hidepid=2,gid=4294967294",
+        };
+        self.steps.push(step);
         Ok(self)
     }
 
@@ -205,7 +279,11 @@ impl Sandbox {
     /// # Errors
     /// A zero byte in the path.
     pub fn proc(mut self, target: &str) -> Result<Self, SandboxError> {
-        self.steps.push(Step::Proc(self.inside(target)?));
+        let step = Step::Proc {
+            target: self.inside(target)?,
+            options: c"",
+        };
+        self.steps.push(step);
         Ok(self)
     }
 
@@ -220,6 +298,7 @@ impl Sandbox {
         Ok(Mounts {
             root: text(&self.root)?,
             steps: self.steps.clone(),
+            keeps_root: self.keeps_root,
         })
     }
 
@@ -304,7 +383,13 @@ impl Step {
             Self::Restrict { target, .. } => {
                 format!("restrict the mount on `{}`", target.to_string_lossy())
             }
-            Self::Proc(path) => format!("mount `/proc` on `{}`", path.to_string_lossy()),
+            Self::Proc { target, .. } => {
+                format!("mount `/proc` on `{}`", target.to_string_lossy())
+            }
+            Self::Move { source, target } => {
+                let (source, target) = (source.to_string_lossy(), target.to_string_lossy());
+                format!("move the mount on `{source}` to `{target}`")
+            }
         }
     }
 }
@@ -314,16 +399,35 @@ impl Step {
 pub(crate) struct Mounts {
     root: CString,
     steps: Vec<Step>,
+    keeps_root: bool,
 }
 
 impl Mounts {
     /// Gives the calling process mounts of its own, carries the steps out and changes the root: system
     /// calls only, no allocation. A failure has the code that [`Sandbox::describe`] takes.
     pub(crate) fn enter(&self) -> Result<(), (u8, rustix::io::Errno)> {
-        child::own_mounts()?;
+        child::own_mounts(self.keeps_root)?;
+        self.change()
+    }
+
+    /// The same in a copy of mounts that were prepared so, which is made first.
+    pub(crate) fn enter_copy(&self) -> Result<(), (u8, rustix::io::Errno)> {
+        child::copy_mounts()?;
+        self.change()
+    }
+
+    fn change(&self) -> Result<(), (u8, rustix::io::Errno)> {
         child::carry_out_all(&self.steps)?;
+        if self.keeps_root {
+            return Ok(());
+        }
         child::change_root(&self.root).map_err(|errno| (child::CHANGE_ROOT, errno))
     }
+}
+
+/// Whether a failed [`Mounts::enter`] means that this process may have no mounts of its own at all.
+pub(crate) fn is_not_allowed((code, errno): (u8, rustix::io::Errno)) -> bool {
+    code == child::UNSHARE && errno == rustix::io::Errno::PERM
 }
 
 fn text(path: &Path) -> Result<CString, SandboxError> {

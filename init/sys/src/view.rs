@@ -1,17 +1,15 @@
 //! Which mounts a process sees: between fork and exec, system calls only.
 
-use std::{ffi::CString, fs::File, io, os::fd::AsFd};
-
-use rustix::{
-    io::Errno,
-    mount::{MountFlags, MountPropagationFlags},
-    thread::{LinkNameSpaceType, UnshareFlags},
+use std::{
+    fs::File,
+    io::{self, PipeReader, PipeWriter, Read},
+    os::fd::AsFd,
 };
 
-use crate::sandbox::{Mounts, Sandbox};
+use nix::libc;
+use rustix::{io::Errno, thread::LinkNameSpaceType};
 
-/// What becomes a process's own.
-const TARGETS: [&std::ffi::CStr; 2] = [c"/tmp", c"/var/tmp"];
+use crate::sandbox::{self, Mounts, Sandbox};
 
 /// Which mounts a process sees.
 #[derive(Debug, Default)]
@@ -19,15 +17,75 @@ pub enum View {
     /// Those of its parent.
     #[default]
     Parents,
-    /// Its own `/tmp` and `/var/tmp`, and the parent's, as they come and go, everywhere else.
-    OwnTmp {
-        /// What each of the two may hold at most.
-        bytes: u64,
-    },
     /// Those of another process.
     Of(Joined),
-    /// Those of a sandbox, and its root; its isolation and working directory do not count.
-    Root(Box<Sandbox>),
+    /// Its own: a copy of those of `base`, or of its parent's, with the changes of a sandbox; its isolation
+    /// and working directory do not count.
+    Own {
+        /// What [`prepare`] made.
+        base: Option<Joined>,
+        /// What changes, and the root.
+        sandbox: Box<Sandbox>,
+    },
+}
+
+/// Makes mounts once, for processes to begin with copies of them.
+///
+/// A process makes them and ends; they stay for as long as the result is held. Waits for it, that is
+/// for mounts in memory.
+///
+/// # Errors
+/// `None` in place of words where the caller may have no mounts of its own; else the step that failed.
+pub fn prepare(sandbox: &Sandbox) -> Result<Joined, Option<(String, io::Error)>> {
+    let failed = |what: &str| {
+        let what = what.to_owned();
+        move |error| Some((what, error))
+    };
+    let mounts = sandbox.mounts();
+    let mounts = mounts.map_err(|error| failed("prepare mounts")(io::Error::other(error)))?;
+    let pipes = io::pipe().and_then(|told| Ok((told, io::pipe()?)));
+    let ((mut told, telling), (waiting, hold)) = pipes.map_err(failed("make a pipe"))?;
+    // SAFETY: the child makes system calls alone, on what was allocated before, and ends by `_exit`.
+    let child = match unsafe { libc::fork() } {
+        -1 => return Err(failed("fork")(io::Error::last_os_error())),
+        0 => {
+            drop(hold);
+            tell_and_wait(&mounts, &telling, &waiting)
+        }
+        child => child,
+    };
+    drop((telling, waiting));
+    let mut answer = [0; 3];
+    let read = told.read_exact(&mut answer);
+    let joined = Joined::of(child.unsigned_abs());
+    // The child ends with the pipe that it waits for.
+    drop(hold);
+    // SAFETY: the status is not asked for; the child is this process's own and not yet reaped.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    read.map_err(failed("make mounts"))?;
+    match answer {
+        [0, ..] => joined.map_err(failed("keep mounts")),
+        [_, code, errno] => {
+            let errno = Errno::from_raw_os_error(i32::from(errno));
+            match sandbox::is_not_allowed((code, errno)) {
+                true => Err(None),
+                false => Err(Some((sandbox.describe(code), errno.into()))),
+            }
+        }
+    }
+}
+
+/// The child of [`prepare`]: says how it went, and stays until it was looked at.
+fn tell_and_wait(mounts: &Mounts, telling: &PipeWriter, waiting: &PipeReader) -> ! {
+    let answer = match mounts.enter() {
+        Ok(()) => [0; 3],
+        Err((code, errno)) => [1, code, u8::try_from(errno.raw_os_error()).unwrap_or(0)],
+    };
+    // A parent that is gone needs no answer.
+    let _ = rustix::io::write(telling, &answer);
+    let _ = rustix::io::read(waiting, &mut [0]);
+    // SAFETY: it ends the process and nothing else.
+    unsafe { libc::_exit(0) }
 }
 
 /// The view of a process that runs.
@@ -59,6 +117,18 @@ impl Joined {
         }
     }
 
+    /// The same once more.
+    ///
+    /// # Errors
+    /// No descriptors left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            mounts: self.mounts.try_clone()?,
+            root: self.root.try_clone()?,
+            is_needed: self.is_needed,
+        })
+    }
+
     /// Joining alone leads to the root of the namespace, which is another one below a chroot.
     fn enter(&self) -> Result<(), Errno> {
         let mounts = Some(LinkNameSpaceType::Mount);
@@ -72,24 +142,19 @@ impl Joined {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     Parents,
-    OwnTmp(CString),
     Of(Joined),
-    Root(Mounts),
+    Own(Option<Joined>, Mounts),
 }
 
 impl View {
     pub(crate) fn prepare(&self) -> io::Result<Prepared> {
         Ok(match self {
             Self::Parents => Prepared::Parents,
-            Self::OwnTmp { bytes } => {
-                Prepared::OwnTmp(CString::new(format!("mode=1777,size={bytes}"))?)
+            Self::Of(joined) => Prepared::Of(joined.try_clone()?),
+            Self::Own { base, sandbox } => {
+                let base = base.as_ref().map(Joined::try_clone).transpose()?;
+                Prepared::Own(base, sandbox.mounts().map_err(io::Error::other)?)
             }
-            Self::Of(joined) => Prepared::Of(Joined {
-                mounts: joined.mounts.try_clone()?,
-                root: joined.root.try_clone()?,
-                is_needed: joined.is_needed,
-            }),
-            Self::Root(sandbox) => Prepared::Root(sandbox.mounts().map_err(io::Error::other)?),
         })
     }
 }
@@ -98,7 +163,7 @@ impl View {
     /// What the child was doing when [`Prepared::enter`] failed with `code`, where that says more.
     pub(crate) fn describe(&self, code: u8) -> Option<String> {
         match self {
-            Self::Root(sandbox) => Some(sandbox.describe(code)),
+            Self::Own { sandbox, .. } => Some(sandbox.describe(code)),
             _ => None,
         }
     }
@@ -107,16 +172,18 @@ impl View {
 impl Prepared {
     /// Changes the view of the calling process; a failure has a code for [`View::describe`].
     ///
-    /// A container whose engine keeps `CAP_SYS_ADMIN` to itself has no mounts to give: its services
-    /// share its `/tmp`, as they do without an appliance. A service with a root of its own does not
-    /// start there.
+    /// A container whose engine keeps `CAP_SYS_ADMIN` to itself has no mounts to give: what is not needed
+    /// is left as it is there.
     pub(crate) fn enter(&self) -> Result<(), (u8, Errno)> {
         match self {
             Self::Parents => Ok(()),
-            Self::OwnTmp(options) => where_allowed(own_tmp(options)),
             Self::Of(joined) if joined.is_needed => joined.enter().map_err(plain),
             Self::Of(joined) => where_allowed(joined.enter()),
-            Self::Root(mounts) => mounts.enter(),
+            Self::Own(None, mounts) => mounts.enter(),
+            Self::Own(Some(base), mounts) => {
+                base.enter().map_err(plain)?;
+                mounts.enter_copy()
+            }
         }
     }
 }
@@ -130,21 +197,4 @@ fn where_allowed(entered: Result<(), Errno>) -> Result<(), (u8, Errno)> {
 
 fn plain(errno: Errno) -> (u8, Errno) {
     (0, errno)
-}
-
-fn own_tmp(options: &CString) -> Result<(), Errno> {
-    // SAFETY: the flags do not unshare file descriptors, the one case that breaks I/O safety.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
-    // What the parent unmounts later must not stay mounted here.
-    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
-    rustix::mount::mount_change(c"/", slave)?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    for target in TARGETS {
-        match rustix::mount::mount(c"tmpfs", target, c"tmpfs", flags, options.as_c_str()) {
-            // A root may lack one of them; then nobody writes there.
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

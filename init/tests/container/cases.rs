@@ -226,6 +226,7 @@ fn in_image() -> Result<()> {
         source: source.to_owned(),
         target: target.to_owned(),
         writable,
+        executable: false,
     };
     let mut inside = script(
         "inside",

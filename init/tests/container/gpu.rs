@@ -233,6 +233,7 @@ fn in_image() -> Result<()> {
             source: CUDA.to_owned(),
             target: "/cuda".to_owned(),
             writable: false,
+            executable: false,
         }];
         service.gpu = gpu;
         service

@@ -5,6 +5,7 @@
 
 mod appliance;
 mod cases;
+mod escape;
 mod gpu;
 mod root;
 mod service;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     if gpu::here().is_empty() {
         eprintln!("skipped: gpu cases: no NVIDIA GPU");
     }
-    let cases = cases::ALL.iter().chain(gpu::here());
+    let cases = cases::ALL.iter().chain(escape::ALL).chain(gpu::here());
     let trials = cases.map(|(name, case)| {
         let trial = Trial::test(*name, || case().map_err(|error| error.to_string().into()));
         trial.with_ignored_flag(skip)

@@ -163,7 +163,16 @@ impl Fitting<'_> {
             source,
             target: format!("/{}", target.display()),
             writable: mount.writable,
+            executable: self.is_executable(mount),
         })
+    }
+
+    fn is_executable(&self, mount: &Mount) -> bool {
+        let MountSource::Volume(name) = &mount.source else {
+            return false;
+        };
+        let mut volumes = self.definition.volumes.iter();
+        volumes.any(|volume| volume.name == *name && volume.executable)
     }
 
     /// What is shown, and what it is.

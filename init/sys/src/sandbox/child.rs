@@ -86,10 +86,20 @@ fn set_up(plan: &Plan) -> Result<(), (u8, Errno)> {
     }
 }
 
-/// Mounts that nobody else sees.
-pub(super) fn own_mounts() -> Result<(), (u8, Errno)> {
-    unshare(Isolation::Mounts).map_err(|errno| (UNSHARE, errno))?;
-    make_private().map_err(|errno| (PRIVATE, errno))
+/// Mounts that nobody else sees; those of the parent still come and go in them if it `follows`.
+pub(super) fn own_mounts(follows: bool) -> Result<(), (u8, Errno)> {
+    copy_mounts()?;
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    let changed = match follows {
+        true => rustix::mount::mount_change(c"/", slave),
+        false => make_private(),
+    };
+    changed.map_err(|errno| (PRIVATE, errno))
+}
+
+/// A copy of the mounts, as they are.
+pub(super) fn copy_mounts() -> Result<(), (u8, Errno)> {
+    unshare(Isolation::Mounts).map_err(|errno| (UNSHARE, errno))
 }
 
 fn make_private() -> Result<(), Errno> {
@@ -177,11 +187,13 @@ fn carry_out(step: &Step) -> Result<(), Errno> {
             let flags = MountFlags::NOSUID | MountFlags::NODEV;
             rustix::mount::mount(c"tmpfs", path, c"tmpfs", flags, c"mode=0755")
         }
-        Step::Scratch { target, options } => {
-            let flags = MountFlags::NOSUID | MountFlags::NODEV;
-            rustix::mount::mount(c"tmpfs", target, c"tmpfs", flags, options.as_c_str())
-        }
-        Step::Proc(path) => mount_proc(path),
+        Step::Scratch {
+            target,
+            options,
+            flags,
+        } => rustix::mount::mount(c"tmpfs", target, c"tmpfs", *flags, options.as_c_str()),
+        Step::Proc { target, options } => mount_proc(target, options),
+        Step::Move { source, target } => rustix::mount::mount_move(source, target),
         Step::Restrict { target, flags } => {
             rustix::mount::mount_remount(target, *flags | MountFlags::BIND, c"")
         }
@@ -189,9 +201,9 @@ fn carry_out(step: &Step) -> Result<(), Errno> {
 }
 
 /// Containers whose own `/proc` is partly hidden refuse a fresh one; theirs is shown instead.
-fn mount_proc(path: &CString) -> Result<(), Errno> {
+fn mount_proc(path: &CString, options: &CStr) -> Result<(), Errno> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    match rustix::mount::mount(c"proc", path, c"proc", flags, None) {
+    match rustix::mount::mount(c"proc", path, c"proc", flags, options) {
         Err(Errno::PERM) => rustix::mount::mount_bind_recursive(c"/proc", path),
         other => other,
     }
