@@ -34,7 +34,7 @@ use crate::{
     modules, mounts,
     network::Network,
     provision, secrets, shutdown,
-    state::{self, Kind},
+    state::{self, Kind, StateError},
     story::{Failures, Story},
     supervise::{Place, Supervisor},
     tuning, volumes,
@@ -176,7 +176,7 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
         ground.meta = story.phase("meta", || open_meta(&source));
         let entered = story.phase("entry", || ground.enter(appliance).map_err(Failures::text));
         facts = entered.unwrap_or(facts);
-        story.phase("state", || open_state(&source.disk));
+        story.phase("state", || open_state(&source.disk, ground));
         raise_clock(Floor::Kept, ground, story);
     }
     ground.warnings.extend(wall::ahead(appliance.built_ms));
@@ -281,11 +281,14 @@ fn seconds(ms: u64) -> u32 {
     u32::try_from(ms.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
-/// A state in memory is a failure: services run on it, but what they keep is lost.
-fn open_state(disk: &str) -> Result<(), state::StateError> {
-    let state = state::open(disk)?;
+/// A state in memory is a failure: services run on it, but what they keep is lost. So is one that a
+/// repair has taken apart: services that begin anew on what is left of it must not pass for healthy.
+fn open_state(disk: &str, ground: &mut Ground) -> Result<(), StateError> {
+    let state = state::open(disk, ground.meta.as_mut())?;
+    ground.warnings.extend(state.warnings);
     match (state.kind, state.problem) {
         (Kind::Temporary, Some(problem)) => Err(problem),
+        (_, Some(problem @ StateError::LostPlaces { .. })) => Err(problem),
         (_, Some(problem)) => {
             let line = console::event("state.problem");
             console::emit(&line.with("error", crate::stage1::chain(&problem)));

@@ -14,7 +14,10 @@ use std::{
 use bedplate_contract::{
     Digest,
     control::BootReport,
-    meta::{self, BootRecord, Frame, Outcome, RECORD_OFFSETS, RECORD_SIZE, REPORT_SIZE, REPORTS},
+    meta::{
+        self, BootRecord, Frame, Outcome, RECORD_OFFSETS, RECORD_SIZE, REPORT_SIZE, REPORTS,
+        StateNote,
+    },
 };
 
 /// A meta partition that cannot be used.
@@ -128,6 +131,34 @@ impl Meta {
     /// [`MetaError::Write`]: the record stays as it was.
     pub fn forgive(&mut self, root: &Digest) -> Result<(), MetaError> {
         self.change(|record| record.forget(root))
+    }
+
+    /// Notes what is done to the state partition, in both copies: whichever of them is lost later, the
+    /// other one knows it.
+    ///
+    /// # Errors
+    /// [`MetaError::Write`]: one copy or none has the note, and nobody may count on it.
+    pub fn note_state(&mut self, note: StateNote) -> Result<(), MetaError> {
+        if self.newest.value.state == note {
+            return Ok(());
+        }
+        let record = BootRecord {
+            state: note,
+            ..self.newest.value.clone()
+        };
+        self.write(record.clone())?;
+        self.write(record)
+    }
+
+    /// Whether a version passed its gate on this disk, which takes a state that is whole.
+    ///
+    /// # Errors
+    /// [`MetaError::Read`].
+    pub fn was_ever_good(&self) -> Result<bool, MetaError> {
+        let blessed = Outcome::Blessed.word();
+        let mut reports = self.frames()?.into_iter();
+        let reported = reports.any(|frame| frame.value.outcome == blessed);
+        Ok(reported || self.newest.value.blessed.is_some())
     }
 
     fn change(&mut self, change: impl FnOnce(&mut BootRecord)) -> Result<(), MetaError> {
@@ -282,6 +313,38 @@ mod tests {
         meta.file.write_all_at(&[0xff; 700], newest).unwrap();
         let meta = Meta::open(partition.path()).unwrap();
         assert_eq!(meta.record().boots_of(&root()).unwrap().attempts, 1);
+    }
+
+    #[test]
+    fn a_note_of_the_state_outlives_the_loss_of_either_copy() {
+        for lost in RECORD_OFFSETS {
+            let partition = partition();
+            let mut meta = Meta::open(partition.path()).unwrap();
+            meta.count_attempt(root()).unwrap();
+            meta.note_state(StateNote::Making).unwrap();
+            meta.note_state(StateNote::Made).unwrap();
+            meta.file.write_all_at(&[0; RECORD_SIZE], lost).unwrap();
+            let meta = Meta::open(partition.path()).unwrap();
+            assert_eq!(meta.record().state, StateNote::Made, "without {lost}");
+        }
+    }
+
+    #[test]
+    fn a_machine_whose_record_is_lost_is_known_by_its_reports() {
+        let partition = partition();
+        let meta = Meta::open(partition.path()).unwrap();
+        assert!(!meta.was_ever_good().unwrap());
+        let failed = BootReport {
+            outcome: Outcome::Degraded.word().to_owned(),
+            ..report(1)
+        };
+        meta.write_report(&failed).unwrap();
+        assert!(
+            !meta.was_ever_good().unwrap(),
+            "its state may never have been"
+        );
+        meta.write_report(&report(1)).unwrap();
+        assert!(meta.was_ever_good().unwrap());
     }
 
     #[test]

@@ -117,6 +117,15 @@ pub fn flip(disk: &Path, offset: u64) -> Result<()> {
     Ok(())
 }
 
+/// Loses bytes of a disk: they are zero.
+///
+/// # Errors
+/// The disk cannot be written.
+pub fn lose(disk: &Path, offset: u64, bytes: usize) -> Result<()> {
+    let file = File::options().write(true).open(disk)?;
+    Ok(file.write_all_at(&vec![0; bytes], offset)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

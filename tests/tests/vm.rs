@@ -72,6 +72,40 @@ fn first_boot_blesses_and_the_second_finds_its_data() -> Result<()> {
         "a blessed entry stays blessed"
     );
     ensure!(boots_seen(&second)? == "2", "{}", second.tail());
+    ensure!(first.event(name::STATE_MADE).is_some() && second.event(name::STATE_MADE).is_none());
+
+    lost_sectors_of_the_state_cost_no_data(&vm)
+}
+
+/// The superblock is lost and is restored from a copy of it; then more than a copy can restore is lost,
+/// and what is left stays as it is.
+fn lost_sectors_of_the_state_cost_no_data(vm: &Vm) -> Result<()> {
+    let state = Table::read(&vm.disk())?.range("state")?;
+    disk::lose(&vm.disk(), state.start, 512)?;
+    let repaired = vm.boot(TIMEOUT_SECS)?;
+    healthy(&repaired)?;
+    ensure!(boots_seen(&repaired)? == "3", "{}", repaired.tail());
+    ensure!(
+        repaired.event(name::STATE_REPAIRED).is_some()
+            && repaired.event(name::STATE_MADE).is_none(),
+        "{}",
+        repaired.tail()
+    );
+
+    disk::lose(&vm.disk(), state.start, 1 << 20)?;
+    let degraded = vm.boot(TIMEOUT_SECS)?;
+    ensure!(degraded.code == Some(4), "{:?}", degraded.code);
+    let failed = degraded.event(name::GATE_FAILED);
+    let reason = failed.and_then(|event| event.field("reason"));
+    ensure!(
+        reason.is_some_and(|reason| reason.contains("phase `state` failed")),
+        "{reason:?}"
+    );
+    ensure!(
+        degraded.event(name::STATE_MADE).is_none(),
+        "{}",
+        degraded.tail()
+    );
     Ok(())
 }
 

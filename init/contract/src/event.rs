@@ -21,12 +21,21 @@ pub mod name {
     pub const SLOT: &str = "slot.found";
     /// Stage 1 counted this boot: `roothash`, `attempts` in a row without a verdict.
     pub const COUNTED: &str = "boot.counted";
-    /// Stage 1 reads the slot against its hash tree: `slot`.
+    /// A slot is read against its hash tree: stage 1's own or the other one, or that which a failed gate
+    /// or an operator would leave for: `slot`.
     pub const SLOT_CHECK: &str = "slot.check";
-    /// It has: `slot`, `sound` (`yes`, `no`), `ms`, and `reason` when it is not.
+    /// It was: `slot`, `sound` (`yes`, `no`, `unknown`), in stage 1 `ms`, and `reason` when it is not.
     pub const SLOT_CHECKED: &str = "slot.checked";
     /// Stage 1 stays, reachable by the control port, for a boot leads nowhere: `reason`.
     pub const STAGE1_STAYS: &str = "stage1.stays";
+    /// The state partition was blank and is a new file system now: `device`.
+    pub const STATE_MADE: &str = "state.made";
+    /// The state partition is damaged and is being repaired: `device`, `reason`.
+    pub const STATE_REPAIR: &str = "state.repair";
+    /// It was: `device`, `lost_found`, the files whose place was lost.
+    pub const STATE_REPAIRED: &str = "state.repaired";
+    /// An operator of a stage 1 that stays has the other version started: `entry`.
+    pub const CHOSEN: &str = "boot.chosen";
     /// The hardware watchdog ticks: `seconds`.
     pub const WATCHDOG_ARMED: &str = "watchdog.armed";
     /// There is no hardware watchdog, or no driver for it.

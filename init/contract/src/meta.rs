@@ -60,6 +60,24 @@ pub struct BootRecord {
     /// Versions that failed on this machine, the latest last; at most [`QUARANTINE`].
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// What was done to the state partition of this disk.
+    #[serde(default)]
+    pub state: StateNote,
+}
+
+/// What was done to the state partition. Only [`StateNote::Made`] lasts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateNote {
+    /// Nothing is noted: a new machine, an older `init`, or a record that was lost.
+    #[default]
+    Unnoted,
+    /// It was blank and is being made: nothing was ever kept on it.
+    Making,
+    /// It was made, or found whole, and may hold data ever since: it is repaired or left alone, and
+    /// never made again. A word of a later version of `init` is read as this one, the safe one.
+    #[serde(other)]
+    Made,
 }
 
 /// A version that is not taken again unless it is forced.
@@ -416,6 +434,11 @@ mod tests {
             serde_json::from_str::<BootRecord>(older).unwrap(),
             BootRecord::default()
         );
+        let note = |word: &str| serde_json::from_str::<StateNote>(word).unwrap();
+        assert_eq!(note("\"moved\""), StateNote::Made);
+        for kept in [StateNote::Unnoted, StateNote::Making, StateNote::Made] {
+            assert_eq!(note(&serde_json::to_string(&kept).unwrap()), kept);
+        }
         let newer = serde_json::from_str::<Outcome>("\"melted\"").unwrap();
         assert_eq!(newer, Outcome::Unknown);
         for outcome in [Outcome::GateFailed, Outcome::RolledBack, Outcome::Crashed] {

@@ -61,6 +61,16 @@ pub enum ToolError {
     },
 }
 
+/// Status of an xfs_repair that found a log which a mount must replay first. Source: xfs_repair(8).
+const LOG_STATUS: i32 = 2;
+
+impl ToolError {
+    /// Whether a mount must replay the log first.
+    pub fn is_log(&self) -> bool {
+        matches!(self, Self::Failed { status, .. } if status.code() == Some(LOG_STATUS))
+    }
+}
+
 /// Makes an XFS with reflinks, labelled `state`.
 ///
 /// # Errors
