@@ -19,7 +19,7 @@ use crate::{
     esp,
     meta::{Meta, MetaError},
     slots::Slots,
-    stage1::chain,
+    stage1::{chain, is_other_sound},
 };
 
 /// Event of a boot that is not counted, or of a report that is not kept: `error`.
@@ -136,10 +136,41 @@ impl Attempt {
         }
     }
 
-    /// Root hash of the other slot, once [`Self::chances`] has looked.
-    pub fn other_root(&self) -> Option<Digest> {
-        let slots = self.slots.as_ref()?;
-        slots.root(self.slot?.other())
+    /// Kernel name of the disk.
+    pub fn disk(&self) -> &str {
+        &self.disk
+    }
+
+    /// Root hashes of the slots that are not this boot's, once [`Self::chances`] has looked: both, where
+    /// this boot's own was not found.
+    pub fn other_roots(&self) -> Vec<Digest> {
+        let slots = self.slots.iter();
+        let others = Slot::BOTH
+            .into_iter()
+            .filter(|slot| Some(*slot) != self.slot);
+        let others: Vec<_> = others.collect();
+        slots
+            .flat_map(|slots| others.iter().filter_map(|slot| slots.root(*slot)))
+            .collect()
+    }
+
+    /// Has the loader start the other version, whose slot must be sound. Returns its entry's new name.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub fn choose_other(&self) -> Result<String, String> {
+        let slots = self
+            .slots
+            .as_ref()
+            .ok_or("the loader's entries cannot be read")?;
+        let other = slots.other_entry().ok_or("there is no other version")?;
+        let own = self.identity.entry.as_ref();
+        let own = own.ok_or("the command line names no entry")?;
+        if !is_other_sound(self) {
+            return Err("the other slot is corrupt or empty too".to_owned());
+        }
+        let renamed = esp::choose(&self.disk, own, other).map_err(|error| chain(&error))?;
+        Ok(renamed.after.to_string())
     }
 
     fn look(&self) -> Option<Slots> {
@@ -171,8 +202,9 @@ impl Attempt {
         self.report(Outcome::Degraded, reason);
     }
 
-    /// The version is not quarantined: one that passed its gate is taken again once it is written
-    /// anew, and one on trial is the loader's to end.
+    /// A version that passed its gate is not quarantined: it is taken again once it is written anew. One
+    /// on trial is the loader's to end, and the next version's to note; with tries left it comes here
+    /// only because the loader does not count them.
     fn report(&mut self, outcome: Outcome, reason: &str) {
         let report = BootReport {
             version: self.version(),
@@ -184,9 +216,15 @@ impl Attempt {
             services: Vec::new(),
             phases: Vec::new(),
         };
+        let own = self.slots.as_ref().and_then(Slots::own);
+        let counter = own.and_then(|own| own.counter);
+        let outvoted = counter.is_some_and(|counter| counter.left > 0);
         let Some(meta) = &mut self.meta else { return };
         let kept = meta.write_report(&report);
-        let kept = kept.and_then(|()| meta.finish(self.identity.root, outcome));
+        let kept = kept.and_then(|()| match outvoted {
+            true => meta.condemn((self.identity.root, &report.version), outcome),
+            false => meta.finish(self.identity.root, outcome),
+        });
         if let Err(error) = kept {
             say(META_FAILED, &chain(&error));
         }

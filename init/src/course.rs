@@ -3,7 +3,10 @@
 //! The loader counts the tries of a version on trial and ends them. A blessed entry has no counter,
 //! and one whose tries are spent is started all the same while nothing else can boot: a corrupt
 //! block, a panic or a hang in such a root would restart the machine for ever. The boot record
-//! counts those boots; what follows from the count is decided here, purely.
+//! counts those boots; what follows from the count is decided here, purely. It outvotes the counter of a
+//! loader that cannot count: a firmware that does not write FAT, an ESP that is read-only or damaged.
+
+use bedplate_contract::entry::TRIES;
 
 use crate::decide::Fallback;
 
@@ -12,6 +15,10 @@ use crate::decide::Fallback;
 /// Corruption restarts the machine at the first bad block, so three boots tell nothing new; reading
 /// takes seconds to minutes, which a box after three bad boots has.
 pub const CHECK_FROM: u32 = 4;
+
+/// The boot from which tries that are left are not believed: every try has had its boot, and one was to
+/// spare, for the loader counts before it starts anything.
+pub const OUTVOTE_FROM: u32 = TRIES + 2;
 
 /// The boot from which a sound root is left for another blessed one.
 ///
@@ -65,28 +72,45 @@ pub enum Course {
     Stay,
 }
 
+impl Chances {
+    /// The entry of this boot as far as the count of the boots lets it be believed.
+    const fn believed(&self) -> Own {
+        match self.own {
+            Own::Tries if self.attempts >= OUTVOTE_FROM => Own::Endless,
+            own => own,
+        }
+    }
+
+    /// Whether a sound root is left: for a blessed one; and where its tries are spent by right, for
+    /// whatever the loader would start after them.
+    const fn may_leave_sound(&self) -> bool {
+        let is_worth_it = match self.other {
+            Fallback::Absent => false,
+            Fallback::Trial => matches!(self.own, Own::Tries),
+            Fallback::Blessed => true,
+        };
+        is_worth_it && self.attempts >= LEAVE_FROM
+    }
+}
+
 /// What is done before the root is entered.
 pub const fn before_root(chances: &Chances) -> Course {
     let Chances {
         attempts,
-        own,
         other,
         sound,
         other_sound,
+        ..
     } = *chances;
-    if attempts < CHECK_FROM || matches!(own, Own::Tries) {
+    if attempts < CHECK_FROM || matches!(chances.believed(), Own::Tries) {
         return Course::Go;
     }
     match (sound, other) {
         (None, _) => Course::Check,
         (Some(false), Fallback::Absent) => Course::Stay,
         (Some(false), Fallback::Trial | Fallback::Blessed) => Course::Leave,
-        (Some(true), Fallback::Blessed) if attempts >= LEAVE_FROM && other_sound.is_none() => {
-            Course::CheckOther
-        }
-        (Some(true), Fallback::Blessed)
-            if attempts >= LEAVE_FROM && matches!(other_sound, Some(true)) =>
-        {
+        (Some(true), _) if chances.may_leave_sound() && other_sound.is_none() => Course::CheckOther,
+        (Some(true), _) if chances.may_leave_sound() && matches!(other_sound, Some(true)) => {
             Course::Leave
         }
         (Some(true), _) if attempts >= STAY_FROM => Course::Stay,
@@ -100,21 +124,11 @@ pub const fn before_root(chances: &Chances) -> Course {
 /// is not there, so that either the loader counts a trial whose kernel lacks its driver, or the disk
 /// may come.
 pub const fn without_root(chances: &Chances) -> Course {
-    match *chances {
-        Chances {
-            own: Own::Tries, ..
-        }
-        | Chances {
-            own: Own::Unknown,
-            attempts: 0,
-            ..
-        } => Course::Go,
-        Chances { attempts, .. } if attempts > 0 && attempts < CHECK_FROM => Course::Go,
-        Chances {
-            other: Fallback::Absent,
-            ..
-        } => Course::Stay,
-        _ => Course::Leave,
+    match (chances.believed(), chances.attempts, chances.other) {
+        (Own::Tries, ..) | (Own::Unknown, 0, _) => Course::Go,
+        (_, attempts, _) if attempts > 0 && attempts < CHECK_FROM => Course::Go,
+        (_, _, Fallback::Absent) => Course::Stay,
+        (_, _, Fallback::Trial | Fallback::Blessed) => Course::Leave,
     }
 }
 
@@ -189,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn a_loader_that_cannot_count_is_outvoted() {
+        for (attempts, other, expected) in [
+            (4, Fallback::Blessed, Course::Go),
+            (5, Fallback::Blessed, Course::Check),
+            (13, Fallback::Blessed, Course::Check),
+        ] {
+            let chances = Chances {
+                attempts,
+                own: Own::Tries,
+                other,
+                ..BLESSED
+            };
+            assert_eq!(before_root(&chances), expected, "{attempts}");
+        }
+    }
+
+    #[test]
     fn a_root_that_is_not_reached_is_tried_a_few_times() {
         let failed = |attempts, own, other| {
             without_root(&Chances {
@@ -201,7 +232,10 @@ mod tests {
         assert_eq!(failed(3, Own::Endless, Fallback::Blessed), Course::Go);
         assert_eq!(failed(4, Own::Endless, Fallback::Blessed), Course::Leave);
         assert_eq!(failed(4, Own::Endless, Fallback::Absent), Course::Stay);
-        assert_eq!(failed(9, Own::Tries, Fallback::Absent), Course::Go);
+        assert_eq!(failed(4, Own::Tries, Fallback::Absent), Course::Go);
+        assert_eq!(failed(0, Own::Tries, Fallback::Absent), Course::Go);
+        assert_eq!(failed(5, Own::Tries, Fallback::Absent), Course::Stay);
+        assert_eq!(failed(5, Own::Tries, Fallback::Blessed), Course::Leave);
         assert_eq!(failed(0, Own::Unknown, Fallback::Absent), Course::Go);
         assert_eq!(failed(0, Own::Endless, Fallback::Absent), Course::Stay);
         assert_eq!(failed(4, Own::Unknown, Fallback::Absent), Course::Stay);
@@ -212,7 +246,7 @@ mod tests {
         /// replaces, and it is not started for ever.
         #[test]
         fn every_row_ends(
-            endless: bool,
+            own in prop_oneof![Just(Own::Endless), Just(Own::Unknown), Just(Own::Tries)],
             other in prop_oneof![
                 Just(Fallback::Absent), Just(Fallback::Trial), Just(Fallback::Blessed)
             ],
@@ -220,7 +254,6 @@ mod tests {
             other_sound: bool,
             attempts in 1..2 * STAY_FROM,
         ) {
-            let own = if endless { Own::Endless } else { Own::Unknown };
             let (sound, other_sound) = (Some(sound), Some(other_sound));
             let chances = Chances { attempts, own, other, sound, other_sound };
             for course in [before_root(&chances), without_root(&chances)] {

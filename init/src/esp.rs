@@ -14,6 +14,7 @@ mod entries;
 mod install;
 
 use std::{
+    cmp::Ordering,
     fs, io,
     path::{Path, PathBuf},
     thread,
@@ -22,6 +23,7 @@ use std::{
 
 use bedplate_contract::{EntryName, layout};
 use bedplate_sys::mount::{self, Mount, MountFlags};
+use uapi_version::strverscmp;
 
 use crate::disk::{self, DiskError};
 
@@ -113,6 +115,25 @@ pub fn bless(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
 pub fn mark_bad(disk: &str, wanted: &EntryName) -> Result<Renamed, EspError> {
     mounted(disk, MountFlags::DIRSYNC, |directory| {
         entries::mark_bad(directory, wanted)
+    })
+}
+
+/// Has the loader start the entry of `other` and not that of `own`: all its tries to the one and, where
+/// the loader would take it first, none to the other. Idempotent.
+///
+/// Once the tries are spent the loader comes back to `own`, which is blessed or the newer one: no kernel
+/// that dies early is started for ever. A crash between the two renames leaves both to the loader, which
+/// takes the newer one: whoever wanted the other comes back to where this was chosen.
+///
+/// # Errors
+/// Any [`EspError`]; the first rename alone may be done.
+pub fn choose(disk: &str, own: &EntryName, other: &EntryName) -> Result<Renamed, EspError> {
+    mounted(disk, MountFlags::DIRSYNC, |directory| {
+        let renamed = entries::renew(directory, other)?;
+        if strverscmp(&own.version, &other.version) != Ordering::Less {
+            entries::mark_bad(directory, own)?;
+        }
+        Ok(renamed)
     })
 }
 

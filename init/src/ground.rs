@@ -8,7 +8,7 @@ use bedplate_contract::{
 
 use crate::{
     decide::{Facts, Fallback, Subject, Verdict},
-    disk::Source,
+    disk::{Slot, Source},
     esp,
     meta::Meta,
     network::Network,
@@ -73,6 +73,25 @@ impl Ground {
     /// Why it kept them, in words.
     pub fn mark_bad(&mut self) -> Result<String, String> {
         self.rename(esp::mark_bad)
+    }
+
+    /// The other slot's letter and root hash, as it was when it was last looked at.
+    pub fn other_slot(&self) -> Option<(Slot, Digest)> {
+        let other = self.source.as_ref()?.slot.other();
+        Some((other, self.slots.root(other)?))
+    }
+
+    /// Takes the tries of the other version's entry away.
+    ///
+    /// # Errors
+    /// Why it kept them, in words.
+    pub fn mark_other_bad(&mut self) -> Result<String, String> {
+        let source = self.source.as_ref().zip(self.slots.other_entry());
+        let (source, entry) = source.ok_or("there is no other entry")?;
+        let renamed = esp::mark_bad(&source.disk, entry).map_err(|error| chain(&error))?;
+        // As in `rename`.
+        let _ = self.look();
+        Ok(renamed.after.to_string())
     }
 
     fn rename(
@@ -159,7 +178,20 @@ impl Ground {
         self.entry = Some(EntryName::fresh(&appliance.name, &appliance.version));
         self.look()?;
         let record = self.meta.as_ref().map(Meta::record);
-        Ok(self.slots.facts(self.root(), record))
+        let facts = self.slots.facts(self.root(), record);
+        let counted = facts.counted && !self.was_reported();
+        Ok(Facts { counted, ..facts })
+    }
+
+    /// Whether the last boot that was reported had this very entry: a loader that counts would have
+    /// renamed it since.
+    fn was_reported(&self) -> bool {
+        let reports = self.meta.as_ref().map(Meta::reports);
+        let reports = reports.and_then(Result::ok).unwrap_or_default();
+        let (root, entry) = (self.root().map(|root| root.hex()), self.entry_name());
+        reports.first().is_some_and(|last| {
+            Some(&last.root_hash) == root.as_ref() && Some(&last.entry) == entry.as_ref()
+        })
     }
 
     /// Looks at slots and entries again; returns what else could boot now.

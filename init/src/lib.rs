@@ -25,6 +25,7 @@ pub mod ground;
 pub mod hardware;
 pub mod host;
 pub mod identity;
+pub mod inspect;
 pub mod log;
 pub mod meta;
 pub mod modules;

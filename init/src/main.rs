@@ -1,8 +1,8 @@
 //! PID 1; see the library.
 
-use std::{panic, process::ExitCode, thread, time::Duration};
+use std::{env, panic, process::ExitCode, thread, time::Duration};
 
-use bedplate_init::{boot, console, stage1, supervise::Place};
+use bedplate_init::{boot, console, inspect, stage1, supervise::Place};
 use bedplate_sys::{
     host,
     reboot::{self, Down},
@@ -15,6 +15,11 @@ const USAGE: u8 = 2;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some((inspect::WORD, rest)) = arguments.split_first().map(|(w, rest)| (w.as_str(), rest))
+    {
+        return ExitCode::from(inspect::child(rest));
+    }
     if std::process::id() != 1 {
         eprintln!(
             "error: expected to be process 1, found {}",

@@ -113,6 +113,7 @@ impl<'a> Rescue<'a> {
             Request::Report => self.reports(),
             Request::Poweroff => return (Reply::Done, Some(Down::Poweroff)),
             Request::Reboot => return (Reply::Done, Some(Down::Reboot)),
+            Request::Rollback => return self.choose_other(),
             Request::Logs { .. }
             | Request::Restart { .. }
             | Request::Stop { .. }
@@ -121,13 +122,29 @@ impl<'a> Rescue<'a> {
             | Request::Run { .. }
             | Request::Backup { .. }
             | Request::Upgrade { .. }
-            | Request::Rollback
             | Request::Rescan
             | Request::Forgive { .. } => Reply::Refused {
                 reason: format!("the machine has no root: {}", self.reason),
             },
         };
         (reply, None)
+    }
+
+    /// The other version, if its slot is sound: nothing is lost by a try, for nothing runs here.
+    fn choose_other(&self) -> (Reply, Option<Down>) {
+        let attempt = self
+            .attempt
+            .ok_or_else(|| "there is no boot record".to_owned());
+        match attempt.and_then(Attempt::choose_other) {
+            Ok(entry) => {
+                console::emit(&console::event(name::CHOSEN).with("entry", entry));
+                (Reply::Done, Some(Down::Reboot))
+            }
+            Err(error) => {
+                let reason = format!("the machine has no root: {}; {error}", self.reason);
+                (Reply::Refused { reason }, None)
+            }
+        }
     }
 
     fn reports(&self) -> Reply {

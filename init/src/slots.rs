@@ -78,6 +78,11 @@ impl Slots {
         self.own.as_ref()
     }
 
+    /// The other entry, if there is one.
+    pub const fn other_entry(&self) -> Option<&EntryName> {
+        self.other.as_ref()
+    }
+
     /// What else the loader could start: an entry whose slot is empty leads nowhere.
     pub fn fallback(&self) -> Fallback {
         match self.other.as_ref().map(rank) {
@@ -132,9 +137,15 @@ impl Slots {
                 Some(Some(_)) | None => Entry::Trial,
             },
             counted: counter.flatten().is_some_and(|counter| counter.done > 0),
+            proven: root.is_some() && record.and_then(|record| record.blessed) == root,
             root,
             fallback: self.fallback(),
-            other: record.and_then(|record| self.other(record)),
+            // One that the record has blessed while its entry could not be renamed has spent its tries,
+            // and nothing is wrong with it.
+            other: record.and_then(|record| {
+                let other = self.other(record);
+                other.filter(|other| record.blessed != Some(other.root))
+            }),
             ..Facts::default()
         }
     }

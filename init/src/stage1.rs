@@ -33,6 +33,7 @@ use crate::{
     verity::{self, Verified},
     watchdog,
 };
+pub use consider::is_other_sound;
 pub use error::Stage1Error;
 use failure::{Failure, Next};
 

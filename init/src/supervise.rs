@@ -455,7 +455,11 @@ impl Supervisor {
             uptime_ms: self.host.now(),
             init_rss_kib: resident_kib(),
             address: ground.network.as_ref().and_then(|n| n.address()),
-            warnings: ground.warnings.clone(),
+            warnings: [
+                ground.warnings.clone(),
+                self.state.warning().into_iter().collect(),
+            ]
+            .concat(),
             services: self.state.services(),
             phases: ground.phases.clone(),
         }

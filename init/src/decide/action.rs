@@ -68,6 +68,12 @@ pub enum Action {
     Bless,
     /// Take the tries of the entry away; answered by `MarkedBad`.
     MarkBad,
+    /// Read the other slot against its hash tree; answered by `OtherChecked`.
+    CheckOther,
+    /// Kill the check of the other slot, whose answer is not waited for any more.
+    KillCheck,
+    /// Take the tries of the other version's entry away; answered by `OtherMarkedBad`.
+    MarkOtherBad,
     /// Keep a report, then note the outcome in the record.
     Report(Verdict),
     /// Run the upgrade; answered by `UpgradeEnded`.

@@ -29,7 +29,7 @@ impl State {
         self.boot = BootState::Stopping;
         self.down = Some(Down::Stopping(how));
         turn.ending = true;
-        self.bless_again = None;
+        self.stop_blessing();
         self.clock.stop();
         self.hurry_upgrade(turn);
         turn.emit(turn.line(name::SHUTDOWN).with("how", how));

@@ -67,6 +67,10 @@ pub enum Event {
     Blessed(Result<String, String>),
     /// The entry's tries were taken away; holds its new name.
     MarkedBad(Result<String, String>),
+    /// The other slot was read whole, or not.
+    OtherChecked(Soundness),
+    /// The tries of the other version's entry were taken away; holds its new name.
+    OtherMarkedBad(Result<String, String>),
     /// An operator asks for a service to be stopped and started.
     Restart {
         /// Whose.
@@ -119,6 +123,17 @@ pub enum Event {
     Addressed(bool),
     /// An operator, a key or a signal asks for the end.
     Down(How),
+}
+
+/// Whether a slot is what its hash tree says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Soundness {
+    /// Every block is.
+    Sound,
+    /// A block is not, or cannot be read: the words say which.
+    Rotten(String),
+    /// It could not be read whole, for a reason that says nothing of the slot.
+    Unknown(String),
 }
 
 /// What an operator asks of an upgrade.
@@ -192,9 +207,12 @@ impl fmt::Display for Exit {
 pub struct Facts {
     /// The loader entry of this boot.
     pub entry: Entry,
-    /// Whether the loader has taken a try of the entry: then it takes the others too, whatever PID 1
-    /// can write.
+    /// Whether the loader has taken a try of the entry since the last boot of it that was reported: then
+    /// it takes the others too, whatever PID 1 can write.
     pub counted: bool,
+    /// Whether the record knows this version as the blessed one, whatever its entry says: the ESP could
+    /// not be written when its gate passed.
+    pub proven: bool,
     /// What is booted.
     pub root: Option<Digest>,
     /// What else the loader could start.

@@ -4,15 +4,34 @@ use bedplate_contract::{control::BootState, event::name, meta::Outcome, service:
 
 use super::{
     Action, Entry, Fallback, How, State, Subject, TransitionError, Turn, Verdict,
-    rollback::Leaving,
+    rollback::Asked,
     service::{Phase, Unit},
     status,
 };
 
-/// Milliseconds after which a failed blessing is tried again.
+/// Milliseconds after which a failed blessing is tried again; doubled with each failure.
 ///
 /// Long enough for an ESP that is checked or full to be seen to, short against the next reboot.
 const BLESS_AGAIN_MS: u64 = 30_000;
+/// The longest time between two: an hour.
+const BLESS_AGAIN_MOST_MS: u64 = 3_600_000;
+
+/// A version that passed its gate, and whose entry could not be renamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unblessed {
+    error: String,
+    /// Until the next try.
+    wait_ms: u64,
+    /// When it is; `None` while one is under way.
+    again: Option<u64>,
+}
+
+impl Unblessed {
+    /// When it next needs a tick.
+    pub const fn deadline(&self) -> Option<u64> {
+        self.again
+    }
+}
 
 /// Where the gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +130,7 @@ impl State {
     /// Whether a version on trial has yet to get the address that its gate asks for. One that had it
     /// before is not at fault when a switch comes up late.
     fn network_holds(&self) -> bool {
-        self.facts.entry == Entry::Trial && !self.has_network()
+        self.facts.entry == Entry::Trial && !self.facts.proven && !self.has_network()
     }
 
     /// Whether the machine has the address that its gate asks for.
@@ -176,45 +195,69 @@ impl State {
         match outcome {
             Ok(entry) => {
                 self.facts.entry = Entry::Blessed;
+                self.unblessed = None;
                 turn.emit(turn.line(name::BLESSED).with("entry", entry));
                 if self.boot == BootState::Gating {
                     self.become_healthy(turn);
                 }
             }
-            Err(error) => {
-                self.bless_again = Some(turn.now.saturating_add(BLESS_AGAIN_MS));
-                let line = turn.line(name::PHASE_FAILED).with("phase", "bless");
-                turn.emit(line.with("error", error));
-            }
+            Err(error) => self.not_blessed(error, turn),
         }
         Ok(())
     }
 
-    /// Tries a failed blessing again when its time has come.
-    pub(super) fn bless_late(&mut self, turn: &mut Turn) {
-        if self.bless_again.is_some_and(|at| at <= turn.now) {
-            self.bless_again = None;
-            if self.boot == BootState::Gating {
-                turn.act(Action::Bless);
-            }
+    /// The record's blessing counts where the loader's entry cannot be renamed: the machine is healthy,
+    /// and says that the loader goes on counting.
+    fn not_blessed(&mut self, error: String, turn: &mut Turn) {
+        let line = turn.line(name::PHASE_FAILED).with("phase", "bless");
+        turn.emit(line.with("error", &error));
+        let before = self.unblessed.as_ref().map(|before| before.wait_ms);
+        let wait_ms = before.map_or(BLESS_AGAIN_MS, |ms| ms.saturating_mul(2));
+        let wait_ms = wait_ms.min(BLESS_AGAIN_MOST_MS);
+        self.unblessed = Some(Unblessed {
+            error,
+            wait_ms,
+            again: Some(turn.now.saturating_add(wait_ms)),
+        });
+        if self.boot == BootState::Gating {
+            self.become_healthy(turn);
         }
     }
 
-    /// Reports, quarantines, takes the entry's tries, and leaves if there is somewhere to go.
-    ///
-    /// The report is written first. Power cut before it: the boot counts as one without a verdict.
-    /// After it: the version is quarantined, and the loader spends its tries or the next boot of it
-    /// fails again. After the tries are taken: the loader takes the other entry.
+    /// What an operator must know of an entry that is not blessed although its version is.
+    pub fn warning(&self) -> Option<String> {
+        let error = &self.unblessed.as_ref()?.error;
+        Some(format!(
+            "the loader's entry could not be renamed, so that the loader may go on counting its tries, \
+             though the boot record has it as blessed: {error}"
+        ))
+    }
+
+    /// A machine that goes down renames nothing any more.
+    pub(super) fn stop_blessing(&mut self) {
+        self.unblessed = None;
+    }
+
+    /// Tries a failed blessing again when its time has come.
+    pub(super) fn bless_late(&mut self, turn: &mut Turn) {
+        if let Some(unblessed) = &mut self.unblessed
+            && unblessed.again.is_some_and(|at| at <= turn.now)
+        {
+            unblessed.again = None;
+            turn.act(Action::Bless);
+        }
+    }
+
+    /// Leaves if there is somewhere to go; what that is worth is looked at first.
     fn fail_gate(&mut self, failure: Failure, turn: &mut Turn) {
         self.gate = Gate::Failed;
         let line = turn.line(name::GATE_FAILED).with("reason", &failure.reason);
         turn.emit(line.with("services", failure.services.join(",")));
         match (self.facts.entry, self.facts.fallback) {
             (Entry::Container, _) => self.go_down(How::Exit(1), turn),
+            (Entry::Trial, _) if self.facts.proven => self.degrade(&failure.reason, turn),
             (Entry::Trial, Fallback::Trial | Fallback::Blessed) => {
-                self.condemn(Outcome::GateFailed, &failure.reason, turn);
-                self.leaving = Some(Leaving::Failed(failure.reason));
-                turn.act(Action::MarkBad);
+                self.check_other(Asked::ByGate(failure.reason), turn);
             }
             (Entry::Trial, Fallback::Absent) => {
                 self.degrade(&failure.reason, turn);
@@ -233,7 +276,7 @@ impl State {
         turn.emit(turn.line(name::DEGRADED).with("reason", reason));
     }
 
-    fn condemn(&mut self, outcome: Outcome, reason: &str, turn: &mut Turn) {
+    pub(super) fn condemn(&mut self, outcome: Outcome, reason: &str, turn: &mut Turn) {
         let verdict = self.verdict(outcome, Some(reason));
         let quarantine = verdict.quarantine;
         turn.act(Action::Report(verdict));
@@ -289,7 +332,7 @@ impl State {
             outcome,
             reason: reason.map(str::to_owned),
             services: bad.map(Unit::status).collect(),
-            quarantine: failed && self.facts.entry == Entry::Trial,
+            quarantine: failed && self.facts.entry == Entry::Trial && !self.facts.proven,
         }
     }
 }

@@ -33,15 +33,15 @@ use std::rc::Rc;
 use bedplate_contract::{Appliance, control::BootState, event as line};
 
 pub use action::{Action, Subject, Verdict};
-pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How, Order, Other};
+pub use event::{Checked, Entry, Event, Exit, Facts, Fallback, How, Order, Other, Soundness};
 pub use failing::ROW_MS;
 pub use job::Work;
 pub use probe::ProbeKind;
 
 use down::Down;
 use failing::Shortfall;
-use gate::Gate;
-use rollback::Leaving;
+use gate::{Gate, Unblessed};
+use rollback::{Check, Leaving};
 use schedule::Clock;
 use service::Unit;
 use upgrade::Upgrade;
@@ -73,8 +73,10 @@ pub struct State {
     born: u64,
     /// Where jitter comes from.
     seed: u64,
-    /// When blessing is tried again.
-    bless_again: Option<u64>,
+    /// Why the entry still has its counter, and when blessing is tried again.
+    unblessed: Option<Unblessed>,
+    /// The check of the other slot that runs.
+    check: Option<Check>,
     /// Why the entry's tries are being taken away.
     leaving: Option<Leaving>,
     /// What a boot that was healthy lacks now.
@@ -149,7 +151,8 @@ impl State {
             down: None,
             born,
             seed,
-            bless_again: None,
+            unblessed: None,
+            check: None,
             leaving: None,
             shortfall: None,
             has_failed: false,
@@ -180,7 +183,9 @@ impl State {
         let units = self.units.iter().filter_map(Unit::deadline);
         let gate = self.gate_deadline();
         let upgrade = self.upgrade.as_ref().and_then(Upgrade::deadline);
-        let all = units.chain(gate).chain(self.bless_again);
+        let unblessed = self.unblessed.as_ref().and_then(Unblessed::deadline);
+        let check = self.check.as_ref().map(Check::deadline);
+        let all = units.chain(gate).chain(unblessed).chain(check);
         all.chain(upgrade).chain(self.clock.deadline()).min()
     }
 
@@ -213,6 +218,8 @@ impl State {
             } => self.unit(service)?.stop_posted(run, outcome, turn)?,
             Event::Blessed(outcome) => self.blessed(outcome, turn)?,
             Event::MarkedBad(outcome) => self.marked_bad(outcome, turn),
+            Event::OtherChecked(soundness) => self.other_checked(soundness, turn)?,
+            Event::OtherMarkedBad(outcome) => self.other_marked_bad(outcome, turn),
             Event::Restart { service, client } => self.restart(service, client, turn)?,
             Event::Stop { service, client } => self.stop(service, client, turn)?,
             Event::Start { service, client } => self.start(service, client, turn)?,
@@ -261,12 +268,12 @@ impl State {
     /// The gate is asked before anything is started, so that a failed one starts nothing.
     fn settle(&mut self, turn: &mut Turn) {
         // What is to come depends on the answer that the host owes.
-        if self.leaving.is_none() {
+        if !self.is_leaving() {
             self.step_gate(turn);
             self.step_health(turn);
         }
         match self.boot {
-            _ if self.leaving.is_some() => {}
+            _ if self.is_leaving() => {}
             BootState::Starting => {}
             BootState::Stopping => self.step_down(turn),
             BootState::Gating | BootState::Healthy | BootState::Failing | BootState::Degraded => {
@@ -281,6 +288,7 @@ impl State {
             unit.tick(turn);
         }
         self.bless_late(turn);
+        self.press_check(turn);
         self.press_upgrade(turn);
         self.look_at_clock(turn);
     }

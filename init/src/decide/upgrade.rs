@@ -62,8 +62,9 @@ impl State {
             }
             BootState::Starting => Some("the services are not started yet"),
             BootState::Stopping => Some("the machine goes down"),
-            _ if self.leaving.is_some() => Some("the machine goes down"),
+            _ if self.is_leaving() => Some("the machine goes down"),
             _ if self.upgrade.is_some() => Some("an upgrade is running"),
+            _ if self.check.is_some() => Some("the other slot is being verified"),
             BootState::Gating | BootState::Healthy | BootState::Failing | BootState::Degraded => {
                 None
             }

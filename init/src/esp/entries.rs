@@ -88,6 +88,21 @@ pub fn bless(directory: &Path, wanted: &EntryName) -> Result<Renamed, EspError> 
     Ok(renamed)
 }
 
+/// Gives the entry all its tries, whatever became of them before.
+pub fn renew(directory: &Path, wanted: &EntryName) -> Result<Renamed, EspError> {
+    let fresh = EntryName::fresh(&wanted.name, &wanted.version);
+    let found = names_of(directory, wanted)?;
+    let done = found.iter().find(|name| **name == fresh);
+    let before = done.or(found.first());
+    let before = before.ok_or_else(|| no_entry(directory, wanted))?;
+    let renamed = Renamed {
+        before: before.clone(),
+        after: fresh,
+    };
+    move_entry(directory, &renamed)?;
+    Ok(renamed)
+}
+
 /// See [`super::mark_bad`].
 pub fn mark_bad(directory: &Path, wanted: &EntryName) -> Result<Renamed, EspError> {
     let mut taken = names_of(directory, wanted)?;
@@ -285,6 +300,21 @@ mod tests {
             assert_eq!(names(directory.path()), expected);
             mark_bad(directory.path(), &version("1")).unwrap();
             assert_eq!(names(directory.path()), expected, "again");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_chosen_has_all_its_tries() {
+        for (found, expected) in [
+            (&["a_1+0-2.efi"][..], &["a_1+3.efi"][..]),
+            (&["a_1.efi"], &["a_1+3.efi"]),
+            (&["a_1+3.efi"], &["a_1+3.efi"]),
+            // A crash within an earlier rename.
+            (&["a_1+0.efi", "a_1+3.efi"], &["a_1+0.efi", "a_1+3.efi"]),
+        ] {
+            let directory = esp(found);
+            renew(directory.path(), &version("1")).unwrap();
+            assert_eq!(names(directory.path()), expected);
         }
     }
 

@@ -29,8 +29,9 @@ use crate::{
     cgroup::Cgroups,
     console,
     control::Control,
-    decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Verdict},
+    decide::{Checked, Event, Exit, How, Order, ProbeKind, ServiceId, Soundness, Verdict},
     ground::Ground,
+    inspect::Inspection,
     log::{Capture, Disk},
     probe::{self, Asker, Checks, Method, Program, Purpose, Request},
     secrets,
@@ -66,6 +67,8 @@ pub struct Linux {
     logs: Disk,
     /// The upgrade that runs, or prints its last words.
     pub upgrade: Option<Upgrade>,
+    /// The check of the other slot that runs.
+    pub inspection: Option<Inspection>,
     /// How the machine ends, once it does.
     pub ended: Option<How>,
     appliance: Rc<Appliance>,
@@ -100,6 +103,7 @@ impl Linux {
             captures: captures.collect(),
             logs: Disk::start(logs, &appliance.services, &appliance.log),
             upgrade: None,
+            inspection: None,
             ended: None,
             cgroups,
             views: make_views(&appliance),
@@ -120,6 +124,9 @@ impl Linux {
     pub fn reaped(&mut self, pid: u32, end: ProcessEnd) -> Option<Event> {
         if let Some(ended) = self.checks.reaped(pid, end) {
             return Some(self.conclude(ended));
+        }
+        if self.inspection.as_ref().is_some_and(|i| i.pid() == pid) {
+            return self.inspected(end);
         }
         if self.upgrade.as_ref().is_some_and(|u| u.pid() == pid) {
             let outcome = self.upgrade.take().map(|upgrade| upgrade.ended(end));
@@ -403,6 +410,21 @@ impl Host for Linux {
         self.ground.mark_bad()
     }
 
+    fn check_other(&mut self) -> Option<Soundness> {
+        let begun = self.begin_inspection();
+        begun.err().map(Soundness::Unknown)
+    }
+
+    fn kill_check(&mut self) {
+        if let Some(inspection) = self.inspection.take() {
+            inspection.kill();
+        }
+    }
+
+    fn mark_other_bad(&mut self) -> Result<String, String> {
+        self.ground.mark_other_bad()
+    }
+
     fn report(&mut self, verdict: &Verdict) {
         let now = self.now();
         if let Err(error) = self.ground.keep_report(&self.appliance, verdict, now) {
@@ -449,6 +471,36 @@ impl Host for Linux {
 }
 
 impl Linux {
+    fn begin_inspection(&mut self) -> Result<(), String> {
+        let source = self.ground.source.as_ref();
+        let disk = source.map(|source| source.disk.as_str());
+        let other = disk.zip(self.ground.other_slot());
+        let (disk, (slot, root)) = other.ok_or("there is no other slot")?;
+        let line = console::event(name::SLOT_CHECK).with("slot", slot.letter());
+        console::emit(&line);
+        self.inspection = Some(Inspection::start(disk, &root)?);
+        Ok(())
+    }
+
+    /// What the end of the check of the other slot means, which is told.
+    fn inspected(&mut self, end: ProcessEnd) -> Option<Event> {
+        let soundness = self.inspection.take()?.ended(end);
+        let (sound, reason) = match &soundness {
+            Soundness::Sound => ("yes", None),
+            Soundness::Rotten(reason) => ("no", Some(reason)),
+            Soundness::Unknown(reason) => ("unknown", Some(reason)),
+        };
+        let slot = self.ground.other_slot();
+        let slot = slot.map_or("", |(slot, _)| slot.letter());
+        let line = console::event(name::SLOT_CHECKED).with("slot", slot);
+        let line = line.with("sound", sound);
+        console::emit(&match reason {
+            Some(reason) => line.with("reason", reason),
+            None => line,
+        });
+        Some(Event::OtherChecked(soundness))
+    }
+
     /// The last lines of the service that failed, for whoever looks at the console.
     fn show_last_words(&self, line: &event::Event) {
         let name = line.field("name").unwrap_or_default();

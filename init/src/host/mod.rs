@@ -13,7 +13,9 @@ use std::collections::VecDeque;
 
 use bedplate_contract::{control::Reply, event};
 
-use crate::decide::{Action, Event, How, Order, ProbeKind, ServiceId, State, Verdict, decide};
+use crate::decide::{
+    Action, Event, How, Order, ProbeKind, ServiceId, Soundness, State, Verdict, decide,
+};
 
 pub use linux::Linux;
 
@@ -66,6 +68,15 @@ pub trait Host {
     /// # Errors
     /// Why it kept them, in words.
     fn mark_bad(&mut self) -> Result<String, String>;
+    /// Begins to read the other slot against its hash tree; an outcome that is known at once is returned.
+    fn check_other(&mut self) -> Option<Soundness>;
+    /// Kills the check of the other slot; it has no outcome any more.
+    fn kill_check(&mut self);
+    /// Takes the tries of the other entry away; returns the entry's new name.
+    ///
+    /// # Errors
+    /// Why it kept them, in words.
+    fn mark_other_bad(&mut self) -> Result<String, String>;
     /// Keeps a report, then notes the outcome in the record.
     fn report(&mut self, verdict: &Verdict);
     /// Runs an upgrade.
@@ -118,6 +129,9 @@ fn perform(host: &mut impl Host, action: Action) -> Option<Event> {
         Action::PostStop { service, run } => return host.post_stop(service, run),
         Action::Bless => return Some(Event::Blessed(host.bless())),
         Action::MarkBad => return Some(Event::MarkedBad(host.mark_bad())),
+        Action::CheckOther => return host.check_other().map(Event::OtherChecked),
+        Action::KillCheck => host.kill_check(),
+        Action::MarkOtherBad => return Some(Event::OtherMarkedBad(host.mark_other_bad())),
         Action::Signal { service, signal } => host.signal(service, signal),
         Action::Kill { service } => host.kill(service),
         Action::CancelProbes { service } => host.cancel_probes(service),

@@ -51,14 +51,14 @@ pub(super) fn consider(
 }
 
 /// Whether the slot that would be left for is worth it; one that is not there is not.
-fn is_other_sound(attempt: &Attempt) -> bool {
+pub fn is_other_sound(attempt: &Attempt) -> bool {
     let find = |root: &Digest| {
-        let partitions = disk::scan(Path::new(disk::SYS_BLOCK)).ok()?;
+        let mut partitions = disk::scan(Path::new(disk::SYS_BLOCK)).ok()?;
+        partitions.retain(|partition| partition.disk == attempt.disk());
         verity::find_slot(&partitions, root)
     };
-    let root = attempt.other_root();
-    let found = root.and_then(|root| Some((find(&root)?, root)));
-    found.is_some_and(|(slot, root)| check(&slot, &root).is_ok())
+    let mut found = attempt.other_roots().into_iter();
+    found.any(|root| find(&root).is_some_and(|slot| check(&slot, &root).is_ok()))
 }
 
 fn check(slot: &Verified, wanted: &Digest) -> Result<(), Damage> {

@@ -1,9 +1,15 @@
 //! Leaving a version: after its gate, by an operator, and what is noted of one that never came so far.
 
-use bedplate_contract::{Digest, control::BootState, meta::Outcome};
+use bedplate_contract::{
+    Digest,
+    control::{BootState, UpgradeStep},
+    meta::Outcome,
+};
 
 use super::world::World;
-use crate::decide::{Action, Entry, Event, Facts, Fallback, How, Other, Subject, fixture::service};
+use crate::decide::{
+    Action, Entry, Event, Facts, Fallback, How, Order, Other, Soundness, Subject, fixture::service,
+};
 
 fn other(entry: &str, outcome: Option<Outcome>) -> Other {
     Other {
@@ -99,6 +105,7 @@ fn a_failed_gate_starts_nothing_while_it_leaves() {
     });
     let expected = [
         "!gate.failed",
+        "check other",
         "report gate-failed quarantine",
         "!version.quarantined",
         "mark bad",
@@ -114,6 +121,7 @@ fn an_operator_goes_back_to_the_other_version() {
     let mut world = healthy(Fallback::Blessed);
     world.send(Event::Rollback { client: 7 });
     let expected = [
+        "check other",
         "mark bad",
         "!boot.bad",
         "report rolled-back",
@@ -165,6 +173,156 @@ fn a_roll_back_that_leads_nowhere_is_refused() {
         assert_eq!(world.state.boot(), before);
         assert!(!actions.iter().any(|action| action.starts_with("report")));
     }
+}
+
+#[test]
+fn a_rotten_slot_is_not_left_for() {
+    let mut asked = healthy(Fallback::Blessed);
+    asked.other = Some(Soundness::Rotten("block 7".to_owned()));
+    asked.send(Event::Rollback { client: 7 });
+    let expected = [
+        "check other",
+        "mark other bad",
+        "!boot.bad",
+        "refused 7 the other slot is corrupt: block 7",
+    ];
+    assert_eq!(asked.take(), expected);
+    assert_eq!(asked.state.boot(), BootState::Healthy);
+    asked.send(Event::Rollback { client: 8 });
+    let expected = ["refused 8 there is no other version that has passed its gate"];
+    assert_eq!(asked.take(), expected);
+
+    let mut failed = begun(facts(Entry::Trial, Fallback::Blessed));
+    failed.other = Some(Soundness::Rotten("block 7".to_owned()));
+    fail_gate(&mut failed);
+    assert_eq!(failed.state.boot(), BootState::Degraded);
+    let actions = failed.take();
+    assert!(
+        actions.contains(&"report degraded quarantine".to_owned()),
+        "{actions:?}"
+    );
+    assert!(!actions.contains(&"mark bad".to_owned()), "{actions:?}");
+}
+
+#[test]
+fn a_slot_that_cannot_be_read_is_left_for_by_the_gate_alone() {
+    let unknown = || Some(Soundness::Unknown("no memory".to_owned()));
+    let mut asked = healthy(Fallback::Blessed);
+    asked.other = unknown();
+    asked.send(Event::Rollback { client: 7 });
+    let refused = "refused 7 the other slot could not be verified: no memory";
+    assert_eq!(asked.take(), ["check other", refused]);
+    let mut failed = begun(facts(Entry::Trial, Fallback::Blessed));
+    failed.other = unknown();
+    fail_gate(&mut failed);
+    assert_eq!(failed.state.boot(), BootState::Stopping);
+}
+
+#[test]
+fn a_check_that_does_not_end_is_given_up() {
+    let mut world = healthy(Fallback::Blessed);
+    world.other = None;
+    world.send(Event::Rollback { client: 7 });
+    for (event, refusal) in [
+        (
+            Event::Rollback { client: 8 },
+            "refused 8 the other slot is being verified",
+        ),
+        (
+            Event::Upgrade {
+                order: Order {
+                    source: None,
+                    step: UpgradeStep::All,
+                    force: false,
+                },
+                client: 9,
+            },
+            "refused 9 the other slot is being verified",
+        ),
+    ] {
+        world.send(event);
+        assert_eq!(world.take().last().map(String::as_str), Some(refusal));
+    }
+    world.pass(600_000);
+    let actions = world.take();
+    let refused = "refused 7 the other slot could not be verified: it was not read within 600 s";
+    assert_eq!(actions, ["kill check", refused]);
+    assert!(
+        world
+            .try_send(Event::OtherChecked(Soundness::Sound))
+            .is_err()
+    );
+}
+
+#[test]
+fn services_go_on_while_the_other_slot_is_read_for_an_operator() {
+    let mut world = healthy(Fallback::Blessed);
+    world.other = None;
+    world.send(Event::Rollback { client: 7 });
+    world.exit(0, 1);
+    world.pass(3000);
+    assert!(
+        world
+            .take()
+            .iter()
+            .any(|action| action.starts_with("start 0"))
+    );
+    world.send(Event::OtherChecked(Soundness::Sound));
+    assert!(world.take().contains(&"done 7".to_owned()));
+}
+
+#[test]
+fn what_a_rescan_finds_during_the_check_counts() {
+    let mut asked = healthy(Fallback::Blessed);
+    asked.other = None;
+    asked.send(Event::Rollback { client: 7 });
+    asked.send(Event::Rescanned(Fallback::Absent));
+    asked.take();
+    asked.send(Event::OtherChecked(Soundness::Sound));
+    let expected = ["refused 7 there is no other version that has passed its gate"];
+    assert_eq!(asked.take(), expected);
+}
+
+#[test]
+fn an_entry_that_cannot_be_renamed_leaves_a_healthy_machine_that_says_so() {
+    let mut world = begun(facts(Entry::Trial, Fallback::Blessed));
+    world.esp = Err("read-only".to_owned());
+    world.take();
+    world.pass(5000);
+    let expected = [
+        "!gate.passed",
+        "bless",
+        "!phase.failed",
+        "report blessed",
+        "!boot.healthy",
+    ];
+    assert_eq!(world.take(), expected);
+    let warning = world.state.warning().unwrap();
+    assert!(warning.ends_with(": read-only"), "{warning}");
+    // Less and less often: 30 s, a minute, two, four.
+    world.pass(8 * 60_000);
+    let tries = world.take().into_iter().filter(|action| action == "bless");
+    assert_eq!(tries.count(), 4);
+    world.esp = Ok(());
+    world.pass(8 * 60_000);
+    assert_eq!(world.take(), ["bless", "!boot.blessed"]);
+    assert_eq!(world.state.warning(), None);
+}
+
+#[test]
+fn a_version_that_the_record_has_blessed_is_not_on_trial() {
+    let mut world = begun(Facts {
+        proven: true,
+        ..facts(Entry::Trial, Fallback::Blessed)
+    });
+    fail_gate(&mut world);
+    assert_eq!(world.state.boot(), BootState::Degraded);
+    let actions = world.take();
+    assert!(
+        actions.contains(&"report degraded".to_owned()),
+        "{actions:?}"
+    );
+    assert!(!actions.contains(&"mark bad".to_owned()), "{actions:?}");
 }
 
 #[test]

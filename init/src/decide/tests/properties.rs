@@ -10,8 +10,8 @@ use bedplate_contract::{
 use proptest::prelude::*;
 
 use crate::decide::{
-    Action, Checked, Entry, Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, State,
-    Work, decide, fixture,
+    Action, Checked, Entry, Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId,
+    Soundness, State, Work, decide, fixture,
 };
 
 /// Five services: a chain of three with probes, a oneshot, and one that is due every other minute.
@@ -70,6 +70,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Blessed(Err("x".to_owned()))),
         1 => Just(Event::MarkedBad(Ok("x".to_owned()))),
         1 => Just(Event::MarkedBad(Err("x".to_owned()))),
+        2 => Just(Event::OtherChecked(Soundness::Sound)),
+        1 => Just(Event::OtherChecked(Soundness::Rotten("x".to_owned()))),
+        1 => Just(Event::OtherChecked(Soundness::Unknown("x".to_owned()))),
+        1 => Just(Event::OtherMarkedBad(Ok("x".to_owned()))),
         2 => (service(), any::<bool>()).prop_map(|(service, stops)| Event::Run {
             service,
             work: work(stops),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bedplate_contract::{Digest, control::Reply, service::Service};
 
 use crate::decide::{
-    Action, Checked, Entry, Event, Exit, Facts, Fallback, ProbeKind, ServiceId, State,
+    Action, Checked, Entry, Event, Exit, Facts, Fallback, ProbeKind, ServiceId, Soundness, State,
     TransitionError, decide, fixture,
 };
 
@@ -17,6 +17,8 @@ pub(super) struct World {
     pub wall: u64,
     /// Why the ESP cannot be written, if it cannot.
     pub esp: Result<(), String>,
+    /// What a look at the other slot says at once, if it does.
+    pub other: Option<Soundness>,
     /// All actions since the last [`World::take`].
     pub actions: Vec<Action>,
     next_pid: u32,
@@ -30,6 +32,7 @@ impl World {
             now: 0,
             wall: 0,
             esp: Ok(()),
+            other: Some(Soundness::Sound),
             actions: Vec::new(),
             next_pid: 100,
         }
@@ -78,6 +81,8 @@ impl World {
             }
             Action::ReadClock => Some(Event::Clock(self.wall)),
             Action::Bless => Some(Event::Blessed(self.rename("test_1.efi"))),
+            Action::CheckOther => self.other.clone().map(Event::OtherChecked),
+            Action::MarkOtherBad => Some(Event::OtherMarkedBad(self.rename("test_0+0.efi"))),
             Action::MarkBad => Some(Event::MarkedBad(self.rename("test_1+0-1.efi"))),
             _ => None,
         }
@@ -161,6 +166,9 @@ fn word(action: &Action) -> String {
         Action::Emit(line) => format!("!{}", line.name),
         Action::Bless => "bless".to_owned(),
         Action::MarkBad => "mark bad".to_owned(),
+        Action::CheckOther => "check other".to_owned(),
+        Action::KillCheck => "kill check".to_owned(),
+        Action::MarkOtherBad => "mark other bad".to_owned(),
         Action::Report(verdict) => {
             let quarantine = if verdict.quarantine {
                 " quarantine"

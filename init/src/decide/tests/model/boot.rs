@@ -3,7 +3,7 @@
 use bedplate_contract::meta::Outcome;
 
 use super::{
-    machine::{Content, Disk, Kind, Version, kind, root},
+    machine::{Content, Disk, Esp, Kind, Loader, Version, kind, root},
     pid1::pid1,
 };
 use crate::{
@@ -26,8 +26,12 @@ pub enum Mutant {
     NoQuarantine,
     /// The entry is blessed when its services are started.
     BlessEarly,
-    /// The loader does not count.
-    NoLoaderCount,
+    /// The counter of a loader that cannot count is believed.
+    BelieveCounter,
+    /// The other slot is not read before the running one is left.
+    LeaveUnseen,
+    /// What the record has blessed is on trial while its entry says so.
+    ForgetBlessing,
     /// The slot in use is written.
     WriteActive,
     /// The entry is written before the slot.
@@ -120,7 +124,7 @@ fn load(writes: &mut Writes<'_>, version: Version) {
     let Some((left, done)) = counter.filter(|(left, _)| *left > 0) else {
         return;
     };
-    if writes.mutant != Mutant::NoLoaderCount {
+    if writes.disk.loader == Loader::Counts {
         writes.write(|disk| {
             disk.entry_mut(version).unwrap().counter = Some((left - 1, done + 1));
         });
@@ -138,6 +142,9 @@ fn stage1(writes: &mut Writes<'_>, version: Version, fate: Fate) -> End {
     };
     let sound = matches!(writes.disk.content(slot), Content::Whole(_));
     let mut chances = chances(writes.disk, version, attempts);
+    if writes.mutant == Mutant::BelieveCounter && chances.own == Own::Tries {
+        chances.attempts = 0;
+    }
     if before_root(&chances) == Course::Check {
         chances.sound = Some(sound);
     }
@@ -178,8 +185,15 @@ fn follow(writes: &mut Writes<'_>, version: Version, course: Course) -> End {
         Course::Leave => Outcome::Crashed,
         Course::Stay => Outcome::Degraded,
     };
-    writes.write(|disk| disk.record.finish(root(version), outcome));
-    if course == Course::Stay {
+    let outvoted = chances(writes.disk, version, 0).own == Own::Tries;
+    writes.write(|disk| {
+        disk.record.finish(root(version), outcome);
+        if outvoted {
+            disk.record.quarantine(root(version), &version.to_string());
+        }
+    });
+    // A restart would come here again.
+    if course == Course::Stay || writes.disk.esp == Esp::ReadOnly {
         return End::Stays;
     }
     writes.write(|disk| mark_bad(disk, version));

@@ -6,10 +6,10 @@ use bedplate_contract::{entry::TRIES, meta::Outcome};
 
 use super::{
     boot::{End, Fate, Mutant, boot},
-    machine::{Content, Disk, Kind, Version, kind, root},
+    machine::{Content, Disk, Esp, Kind, Loader, Version, kind, root},
     node::{At, Node},
 };
-use crate::course::STAY_FROM;
+use crate::course::{LEAVE_FROM, STAY_FROM};
 
 /// Boots within which a machine that is left alone comes to rest: the tries of a version on trial,
 /// then a whole row of boots without a verdict of each slot.
@@ -21,6 +21,7 @@ const REST: usize = (TRIES + 2 * STAY_FROM) as usize;
 /// The invariant that does not hold, in words.
 pub fn check(node: &Node, mutant: Mutant) -> Result<(), String> {
     check_entries(node)?;
+    check_blessed(&node.disk)?;
     if node.at == At::Off {
         check_rest(node, mutant)?;
     }
@@ -45,34 +46,59 @@ fn check_entries(node: &Node) -> Result<(), String> {
     }
 }
 
-/// Left alone, the machine comes to rest; in a blessed version that works, if there is one.
+/// What passed its gate last is not held for what failed, whatever its entry is called.
+fn check_blessed(disk: &Disk) -> Result<(), String> {
+    let mut blessed = disk.record.blessed.iter();
+    match blessed.find(|root| disk.record.is_quarantined(root)) {
+        Some(root) => Err(format!("the blessed version {root:?} is quarantined")),
+        None => Ok(()),
+    }
+}
+
+/// Left alone, the machine comes to rest: in a version that works if one can boot, and else where an
+/// operator reaches PID 1, if one comes that far.
 fn check_rest(node: &Node, mutant: Mutant) -> Result<(), String> {
     let mut disk = node.disk.clone();
+    let hopes = (disk.can_serve(), disk.can_be_reached());
     let works = disk.works();
     let mut boots: BTreeMap<Version, u32> = BTreeMap::new();
     let end = rest(&mut disk, mutant, &mut boots)?;
-    if !works {
-        return Ok(());
+    if works {
+        check_boots(node, &boots)?;
     }
+    match (end, hopes) {
+        (End::Runs { healthy: true, .. }, _) => check_quarantine(&disk),
+        // Neither the loader nor stage 1 can choose another entry then.
+        _ if disk.esp == Esp::ReadOnly => Ok(()),
+        (End::Stays, _) if has_been_cut_often(&node.disk) => Ok(()),
+        (end, (true, _)) => Err(format!(
+            "a machine with a version that works ends in {end:?}"
+        )),
+        (End::Runs { .. }, _) | (_, (_, false)) => Ok(()),
+        (end, (_, true)) => Err(format!(
+            "a machine that could be reached is left for a rotten slot and ends in {end:?}"
+        )),
+    }
+}
+
+/// How often each version boots before the machine rests.
+fn check_boots(node: &Node, boots: &BTreeMap<Version, u32>) -> Result<(), String> {
+    let esp = node.disk.esp;
+    let loader = node.disk.loader;
     for (version, count) in boots {
-        let most = match kind(version) {
-            Kind::Good => continue,
+        let most = match (kind(*version), esp, loader) {
+            (Kind::Good, ..) => continue,
             // Its gate fails once, and that is that.
-            Kind::Fails => 1,
-            Kind::Panics | Kind::PanicsEarly => TRIES,
+            (Kind::Fails, Esp::Writable, _) => 1,
+            (Kind::Fails, Esp::ReadOnly, _) | (_, _, Loader::Counts) => TRIES,
+            (_, _, Loader::CannotCount) => LEAVE_FROM,
         };
         // A slot that the medium damaged is no version any more.
-        if count > most && !node.damaged {
+        if *count > most && !node.damaged {
             return Err(format!("version {version} boots again: {count} times"));
         }
     }
-    match end {
-        End::Runs { healthy: true, .. } => check_quarantine(&disk),
-        End::Stays if has_been_cut_often(&node.disk) => Ok(()),
-        end => Err(format!(
-            "a machine with a version that works ends in {end:?}"
-        )),
-    }
+    Ok(())
 }
 
 fn rest(
@@ -109,7 +135,10 @@ fn check_quarantine(disk: &Disk) -> Result<(), String> {
         let outcome = disk.record.boots_of(&root).map(|boots| boots.outcome);
         // An operator ended it, so nothing is known of it.
         let asked = matches!(outcome, Some(Outcome::Stopped | Outcome::RolledBack));
+        // What is held against it is then its slot's.
+        let rotten = disk.slots.contains(&Content::Corrupt(entry.version));
         if spent
+            && !rotten
             && kind(entry.version) != Kind::Good
             && !asked
             && !disk.record.is_quarantined(&root)

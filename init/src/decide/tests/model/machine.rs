@@ -91,22 +91,45 @@ pub fn root(version: Version) -> Digest {
     Digest::from_bytes([version; 32])
 }
 
+/// What PID 1 and stage 1 can do to the ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Esp {
+    Writable,
+    /// Read-only, damaged or full.
+    ReadOnly,
+}
+
+/// What the loader can do to the ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loader {
+    Counts,
+    /// Its firmware does not write, or may not.
+    CannotCount,
+}
+
 /// Everything on the disk that matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
+    pub esp: Esp,
+    pub loader: Loader,
     /// Sorted by version.
     pub entries: Vec<Entry>,
     pub slots: [Content; 2],
     pub record: BootRecord,
+    /// The entry of the boot that was reported last.
+    pub reported: Option<Entry>,
 }
 
 impl Disk {
     /// As provisioned: one version with all its tries.
     pub fn provisioned() -> Self {
         Self {
+            esp: Esp::Writable,
+            loader: Loader::Counts,
             entries: vec![Entry::fresh(1)],
             slots: [Content::Whole(1), Content::Empty],
             record: BootRecord::default(),
+            reported: None,
         }
     }
 
@@ -149,7 +172,9 @@ impl Disk {
 
     pub fn facts(&self, version: Version) -> Facts {
         let slots = self.look(version);
-        slots.facts(Some(root(version)), Some(&self.record))
+        let mut facts = slots.facts(Some(root(version)), Some(&self.record));
+        facts.counted &= self.reported.as_ref() != self.entry(version);
+        facts
     }
 
     /// Entries that can boot and whose slot is whole.
@@ -159,10 +184,22 @@ impl Disk {
         entries.filter(move |entry| entry.can_boot() && whole(entry.version))
     }
 
-    /// The blessed version, if one is whole and works.
+    /// Whether a blessed version is whole and works.
     pub fn works(&self) -> bool {
         self.bootable()
             .any(|entry| entry.counter.is_none() && kind(entry.version) == Kind::Good)
+    }
+
+    /// Whether a version that can boot is whole and works, blessed or not.
+    pub fn can_serve(&self) -> bool {
+        self.bootable()
+            .any(|entry| kind(entry.version) == Kind::Good)
+    }
+
+    /// Whether a version that can boot is whole and at least reaches its gate.
+    pub fn can_be_reached(&self) -> bool {
+        let reaches = |version| matches!(kind(version), Kind::Good | Kind::Fails);
+        self.bootable().any(|entry| reaches(entry.version))
     }
 
     /// All that tells two disks apart, in few bytes.
@@ -174,6 +211,12 @@ impl Disk {
                 .map_or((255, 255), |(l, d)| (l as u8, d as u8));
             key.extend([entry.version, left, done]);
         }
+        // One that is named otherwise by now tells nobody anything.
+        let reported = self
+            .reported
+            .iter()
+            .filter(|entry| self.entries.contains(entry));
+        key.extend(reported.map(|entry| entry.version));
         key.push(0xfe);
         for content in self.slots {
             key.extend(match content {
@@ -183,6 +226,11 @@ impl Disk {
                 Content::Corrupt(version) => [3, version],
             });
         }
+        let broken = [
+            self.esp == Esp::ReadOnly,
+            self.loader == Loader::CannotCount,
+        ];
+        key.extend(broken.map(u8::from));
         key.push(self.record.blessed.map_or(0, |root| root.as_bytes()[0]));
         for boots in &self.record.boots {
             let attempts = boots.attempts.min(250) as u8;

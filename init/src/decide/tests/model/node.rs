@@ -3,14 +3,17 @@
 use bedplate_contract::control::Reply;
 
 use super::{
-    boot::{End, Fate, Mutant, Writes, boot, fallback},
-    machine::{Content, Disk, Entry, KINDS, Kind, Version, kind, root},
+    boot::{End, Fate, Mutant, Writes, boot, fallback, mark_bad},
+    machine::{Content, Disk, Entry, Esp, KINDS, Kind, Loader, Version, kind, root},
     pid1::Run,
 };
 use crate::{
     decide::{Event as Core, Fallback},
     disk::Slot,
 };
+
+/// Things that break in one life.
+const FAULTS: u8 = 2;
 
 /// Where the machine stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +59,12 @@ pub enum Event {
     Restart,
     /// The medium loses a block.
     Damage(Slot),
+    /// From now on the ESP takes no write of ours.
+    EspStops,
+    /// From now on the loader cannot count.
+    LoaderStops,
+    /// An operator has stage 1 start the other slot.
+    Choose,
 }
 
 /// The machine between two events.
@@ -69,6 +78,8 @@ pub struct Node {
     pub blessed: bool,
     /// Whether the medium has lost a block; it does so once.
     pub damaged: bool,
+    /// What may still break: blocks, ESP, loader.
+    pub luck: u8,
 }
 
 impl Node {
@@ -79,6 +90,7 @@ impl Node {
             staging: None,
             blessed: false,
             damaged: false,
+            luck: FAULTS,
         }
     }
 
@@ -92,7 +104,7 @@ impl Node {
         });
         let (version, step) = self.staging.unwrap_or((0, 0));
         let flags = u8::from(self.blessed) | u8::from(self.damaged) << 1;
-        key.extend([version, step as u8, flags]);
+        key.extend([version, step as u8, flags, self.luck]);
         key
     }
 
@@ -100,12 +112,29 @@ impl Node {
     pub fn events(&self, mutant: Mutant) -> Vec<Event> {
         let mut all = match self.at {
             At::Off => self.boots(mutant),
-            At::Stays => vec![Event::Restart],
+            At::Stays => vec![Event::Restart, Event::Choose],
             At::Runs { version, .. } => self.requests(version),
         };
+        if self.luck > 0 {
+            all.extend(self.faults());
+        }
+        all
+    }
+
+    fn faults(&self) -> Vec<Event> {
+        let mut all = Vec::new();
         if !self.damaged {
             let whole = |slot: &Slot| matches!(self.disk.content(*slot), Content::Whole(_));
             all.extend(Slot::BOTH.into_iter().filter(whole).map(Event::Damage));
+        }
+        if self.disk.esp == Esp::Writable {
+            all.push(Event::EspStops);
+        }
+        // A kernel that dies before stage 1 is the loader's alone to end.
+        let early = |entry: &Entry| kind(entry.version) == Kind::PanicsEarly;
+        let early = self.disk.entries.iter().any(early) || self.staging.is_some();
+        if self.disk.loader == Loader::Counts && !early {
+            all.push(Event::LoaderStops);
         }
         all
     }
@@ -126,13 +155,18 @@ impl Node {
             all.extend([Event::Step, Event::Kill]);
             return all;
         }
+        let is_running = |entry: &Entry| entry.version == running && entry.counter.is_none();
+        let stands = self.disk.bootable().any(is_running);
         let offered = |(version, kind): &(Version, Kind)| {
-            // Where nothing was ever blessed and all tries are spent, the loader starts the newest
+            // Where nothing blessed is left and all tries are spent, the loader starts the newest
             // for ever: nothing of ours runs if its kernel does not.
-            let hopeless = *kind == Kind::PanicsEarly && !self.blessed;
+            // So it does where it cannot count.
+            let counts = self.disk.loader == Loader::Counts;
+            let hopeless = *kind == Kind::PanicsEarly && !(stands && counts);
             *version != running && !hopeless
         };
-        for (version, _) in KINDS.into_iter().filter(offered) {
+        let writable = |_: &(Version, Kind)| self.disk.esp == Esp::Writable;
+        for (version, _) in KINDS.into_iter().filter(offered).filter(writable) {
             let quarantined = self.disk.record.is_quarantined(&root(version));
             let force = version < running || quarantined;
             all.push(Event::Stage { version, force });
@@ -164,7 +198,17 @@ impl Node {
                 next.at = At::Off;
                 next.staging = None;
             }
+            Event::EspStops => {
+                next.luck -= 1;
+                next.disk.esp = Esp::ReadOnly;
+            }
+            Event::LoaderStops => {
+                next.luck -= 1;
+                next.disk.loader = Loader::CannotCount;
+            }
+            Event::Choose => next.choose(),
             Event::Damage(slot) => {
+                next.luck -= 1;
                 next.damaged = true;
                 if let Content::Whole(version) = next.disk.content(slot) {
                     *next.disk.content_mut(slot) = Content::Corrupt(version);
@@ -172,6 +216,25 @@ impl Node {
             }
         }
         Ok(next)
+    }
+
+    /// As rescue does: nothing without an ESP and a sound slot with an entry.
+    fn choose(&mut self) {
+        let disk = &mut self.disk;
+        let Some(own) = disk.choose().filter(|_| disk.esp == Esp::Writable) else {
+            return;
+        };
+        let other = disk.slot_of(own).map(|slot| disk.content(slot.other()));
+        let Some(Content::Whole(other)) = other else {
+            return;
+        };
+        if let Some(entry) = disk.entry_mut(other) {
+            *entry = Entry::fresh(other);
+            if own > other {
+                mark_bad(disk, own);
+            }
+            self.at = At::Off;
+        }
     }
 
     fn arrive(&mut self, end: End) {
@@ -203,6 +266,10 @@ impl Node {
             return Ok(());
         };
         match steps[at] {
+            Step::Clear | Step::Install if self.disk.esp == Esp::ReadOnly => {
+                self.staging = None;
+                return Ok(());
+            }
             Step::Clear => self.clear_others(),
             Step::Tear => self.write_slot(running, mutant, Content::Torn)?,
             Step::Fill => self.write_slot(running, mutant, Content::Whole(version))?,
@@ -235,7 +302,9 @@ impl Node {
     }
 
     fn clear_others(&mut self) {
-        if let At::Runs { version, .. } = self.at {
+        if let At::Runs { version, .. } = self.at
+            && self.disk.esp == Esp::Writable
+        {
             self.disk.entries.retain(|entry| entry.version == version);
         }
     }
@@ -245,6 +314,9 @@ impl Node {
             return Ok(());
         };
         let fallback = fallback(&self.disk, version);
+        let other = self.disk.slot_of(version).map(Slot::other);
+        let sound = other.is_some_and(|slot| matches!(self.disk.content(slot), Content::Whole(_)));
+        let may_leave = sound && self.disk.esp == Esp::Writable;
         let mut writes = Writes::new(&mut self.disk, mutant, None);
         let mut run = Run::resume(&mut writes, (version, healthy), cut);
         run.drive(Core::Rescanned(fallback));
@@ -252,8 +324,12 @@ impl Node {
         run.settle();
         let end = run.end();
         let refused = |reply: &Reply| matches!(reply, Reply::Refused { .. });
-        if run.replies().iter().any(refused) {
-            return Err("a rollback to a blessed version is refused".to_owned());
+        match run.replies().iter().any(refused) {
+            true if may_leave => {
+                return Err("a rollback to a blessed version is refused".to_owned());
+            }
+            false if !sound && !writes.dead => return Err("left for a rotten slot".to_owned()),
+            _ => {}
         }
         let end = if writes.dead { End::Again } else { end };
         self.arrive(end);

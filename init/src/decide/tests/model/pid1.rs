@@ -11,12 +11,12 @@ use bedplate_contract::{
 
 use super::{
     boot::{End, Fate, Mutant, Writes, mark_bad},
-    machine::{Kind, Version, kind, root},
+    machine::{Content, Disk, Esp, Kind, Version, kind, root},
 };
 use crate::{
     decide::{
-        Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, State, Subject, Verdict,
-        fixture,
+        Event, Exit, Facts, Fallback, How, Order, ProbeKind, ServiceId, Soundness, State, Subject,
+        Verdict, fixture,
     },
     host::{Host, Ran, drive},
 };
@@ -37,10 +37,11 @@ pub fn pid1(writes: &mut Writes<'_>, version: Version, fate: Fate) -> End {
             disk.record.begin(root(version));
         });
     }
-    let facts = writes.disk.facts(version);
+    let mut facts = writes.disk.facts(version);
+    facts.proven &= writes.mutant != Mutant::ForgetBlessing;
     let mut run = Run::begin(writes, version, facts);
     if run.host.writes.mutant == Mutant::BlessEarly {
-        run.host.bless().unwrap();
+        let _ = run.host.bless();
     }
     match (kind(version), fate) {
         (Kind::Panics | Kind::PanicsEarly, _) => return End::Again,
@@ -153,6 +154,17 @@ struct ModelHost<'w, 'd> {
     replies: Vec<Reply>,
 }
 
+impl ModelHost<'_, '_> {
+    /// One write of the ESP, if it takes any.
+    fn esp(&mut self, change: impl FnOnce(&mut Disk)) -> Result<String, String> {
+        if self.writes.disk.esp == Esp::ReadOnly {
+            return Err("read-only".to_owned());
+        }
+        self.writes.write(change);
+        Ok(String::new())
+    }
+}
+
 impl Host for ModelHost<'_, '_> {
     fn now(&self) -> u64 {
         self.now
@@ -178,16 +190,30 @@ impl Host for ModelHost<'_, '_> {
     fn emit(&mut self, _: &event::Event) {}
     fn bless(&mut self) -> Result<String, String> {
         let version = self.version;
-        self.writes
-            .write(|disk| disk.entry_mut(version).unwrap().counter = None);
-        Ok(String::new())
+        self.esp(|disk| disk.entry_mut(version).unwrap().counter = None)
     }
     fn mark_bad(&mut self) -> Result<String, String> {
         let version = self.version;
-        if self.writes.mutant != Mutant::NoMarkBad {
-            self.writes.write(|disk| mark_bad(disk, version));
+        match self.writes.mutant {
+            Mutant::NoMarkBad => Ok(String::new()),
+            _ => self.esp(|disk| mark_bad(disk, version)),
         }
-        Ok(String::new())
+    }
+    fn check_other(&mut self) -> Option<Soundness> {
+        let disk = &self.writes.disk;
+        let slot = disk.slot_of(self.version)?.other();
+        Some(match (disk.content(slot), self.writes.mutant) {
+            (_, Mutant::LeaveUnseen) | (Content::Whole(_), _) => Soundness::Sound,
+            _ => Soundness::Rotten("a block".to_owned()),
+        })
+    }
+    fn kill_check(&mut self) {}
+    fn mark_other_bad(&mut self) -> Result<String, String> {
+        let version = self.version;
+        let others = self.writes.disk.entries.iter();
+        let mut others = others.filter(|entry| entry.version != version);
+        let other = others.next().map(|entry| entry.version).ok_or("no other")?;
+        self.esp(|disk| mark_bad(disk, other))
     }
     fn report(&mut self, verdict: &Verdict) {
         let (root, version) = match &verdict.subject {
@@ -195,6 +221,11 @@ impl Host for ModelHost<'_, '_> {
             Subject::Other(other) => (other.root, other.entry.version.clone()),
         };
         let quarantine = verdict.quarantine && self.writes.mutant != Mutant::NoQuarantine;
+        let own = verdict.subject == Subject::Own;
+        let entry = self.writes.disk.entry(self.version).filter(|_| own);
+        if let Some(entry) = entry.cloned() {
+            self.writes.write(|disk| disk.reported = Some(entry));
+        }
         self.writes.write(|disk| {
             disk.record.finish(root, verdict.outcome);
             if quarantine {
@@ -203,7 +234,8 @@ impl Host for ModelHost<'_, '_> {
         });
         let degraded = verdict.outcome == Outcome::Degraded;
         if self.writes.mutant == Mutant::MarkBlessedBad && degraded {
-            self.writes.write(|disk| mark_bad(disk, self.version));
+            let version = self.version;
+            let _ = self.esp(|disk| mark_bad(disk, version));
         }
     }
     fn upgrade(&mut self, _: &Order) -> Result<(), String> {
