@@ -2,7 +2,7 @@
 
 use std::{env, panic, process::ExitCode, thread, time::Duration};
 
-use bedplate_init::{boot, console, inspect, stage1, supervise::Place};
+use bedplate_init::{boot, console, inspect, provision, stage1, supervise::Place};
 use bedplate_sys::{
     host,
     reboot::{self, Down},
@@ -16,9 +16,13 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let Some((inspect::WORD, rest)) = arguments.split_first().map(|(w, rest)| (w.as_str(), rest))
+    match arguments
+        .split_first()
+        .map(|(word, rest)| (word.as_str(), rest))
     {
-        return ExitCode::from(inspect::child(rest));
+        Some((inspect::WORD, rest)) => return ExitCode::from(inspect::child(rest)),
+        Some((provision::WORD, rest)) => return ExitCode::from(provision::child(rest)),
+        _ => {}
     }
     if std::process::id() != 1 {
         eprintln!(

@@ -215,6 +215,7 @@ mod tests {
 
     fn secret(name: &str, source: SecretSource) -> Secret {
         Secret {
+            replace: false,
             name: name.to_owned(),
             source,
         }

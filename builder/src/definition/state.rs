@@ -61,12 +61,25 @@ pub(super) fn read_secrets(root: &Table<'_>) -> Vec<Secret> {
     let read = |table: &Table<'_>| {
         let name = table.required("name", name::plain);
         check_unique(table.problems(), "secret", &name, &mut names);
+        let source = read_source(table);
         Secret {
             name: name.value,
-            source: read_source(table),
+            source,
+            replace: read_replace(table, source),
         }
     };
     decode_all(root, "secret", read)
+}
+
+fn read_replace(table: &Table<'_>, source: SecretSource) -> bool {
+    let replace = table.boolean("replace") == Some(true);
+    if replace && !source.is_brought() {
+        table.fail(
+            "`replace` of a secret that is generated",
+            "only one with `source = \"provisioned\"` is brought by a medium",
+        );
+    }
+    replace
 }
 
 fn read_source(table: &Table<'_>) -> SecretSource {

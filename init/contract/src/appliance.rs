@@ -149,6 +149,10 @@ pub struct Secret {
     pub name: String,
     /// Where it comes from.
     pub source: SecretSource,
+    /// Whether a medium that brings another value replaces the one that is kept; of one that is brought
+    /// alone. A medium is not authenticated: whoever plugs one in chooses the value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
 }
 
 /// Where a secret comes from.

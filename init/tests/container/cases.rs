@@ -465,6 +465,7 @@ fn config() -> Result<()> {
     }];
     let mut wanted = appliance(vec![reader]);
     wanted.secrets = vec![Secret {
+        replace: false,
         name: "password".to_owned(),
         source: SecretSource::Generated(20),
     }];
