@@ -96,10 +96,11 @@ impl Judge {
         }
         self.judged += 1;
         let mut verdict = self.boots(disk)?;
-        for check in [record, table] {
-            if verdict.is_ok() {
-                verdict = check(disk)?;
-            }
+        if verdict.is_ok() {
+            verdict = record(disk, self.promise)?;
+        }
+        if verdict.is_ok() {
+            verdict = table(disk)?;
         }
         self.verdicts.insert(marks, verdict.clone());
         Ok(verdict)
@@ -246,7 +247,7 @@ fn extract(disk: &Disk, partition: &str, to: &Path) -> Result<()> {
 }
 
 /// The boot record: once there is one, one of its copies is whole.
-fn record(disk: &Disk) -> Result<Verdict> {
+fn record(disk: &Disk, promise: Promise) -> Result<Verdict> {
     let start = disk.table.range(layout::META.label)?.start;
     let file = File::open(&disk.path)?;
     let mut copies = [[0; meta::RECORD_SIZE]; 2];
@@ -256,7 +257,8 @@ fn record(disk: &Disk) -> Result<Verdict> {
     let [first, second] = &copies;
     let whole = meta::newest_record([first, second]).is_some();
     // The very first write of all has no copy to fall back on, and needs none: nothing is remembered.
-    let first_write = copies.iter().any(|copy| copy.iter().all(|byte| *byte == 0));
+    let blank = copies.iter().any(|copy| copy.iter().all(|byte| *byte == 0));
+    let first_write = promise == Promise::Fresh && blank;
     match whole || first_write {
         true => Ok(Ok(())),
         false => Ok(Err("neither copy of the boot record is whole".to_owned())),

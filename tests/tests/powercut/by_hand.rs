@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use bedplate_contract::meta::{self, BootRecord, Frame};
 use bedplate_tests::{
     artifacts::Artifacts,
     disk::Table,
@@ -85,6 +86,7 @@ impl Scene {
             scene.write(partition, 0, &bytes)?;
         }
         scene.put(&fs::read(&base.built[1])?, TRIAL)?;
+        scene.write("meta", meta::record_offset(1), &record()?)?;
         Ok(scene)
     }
 
@@ -137,6 +139,13 @@ impl Scene {
         ensure!(said.contains(words), "`{words}` is not in `{said}`");
         Ok(())
     }
+}
+
+/// The boot record of a machine that has run once.
+fn record() -> Result<Vec<u8>> {
+    let value = BootRecord::default();
+    let generation = 1;
+    Ok(meta::encode_record(&Frame { generation, value })?)
 }
 
 /// Half of slot B, as a cut in the middle of its writing leaves it.
@@ -211,7 +220,14 @@ fn a_trial_alone_is_good_only_on_a_fresh_disk() -> Result<()> {
 #[test]
 fn a_boot_record_without_a_whole_copy_is_bad() -> Result<()> {
     let scene = Scene::new()?;
-    for copy in bedplate_contract::meta::RECORD_OFFSETS {
+    let [first, second] = meta::RECORD_OFFSETS;
+    // The only whole copy is lost, and there was never another; then both are ruined.
+    scene.write("meta", second, &[7; 512])?;
+    scene.bad("boot record")?;
+    ensure!(scene.judged(Promise::Fresh)? == Ok(()));
+    scene.write("meta", second, &[0; 4096])?;
+    scene.bad("boot record")?;
+    for copy in [first, second] {
         scene.write("meta", copy, &[7; 512])?;
     }
     scene.bad("boot record")
