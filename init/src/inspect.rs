@@ -10,7 +10,8 @@ use std::{
 
 use bedplate_contract::{Digest, layout};
 use bedplate_sys::{
-    process::{self, Ended, Identity, Launch, Limits},
+    process::{self, Ended, Identity, Launch, Limits, Net},
+    seccomp::Filter,
     socket,
     view::View,
 };
@@ -108,6 +109,8 @@ impl Inspection {
             environment: BTreeMap::new(),
             directory: "/".into(),
             identity: Identity::default(),
+            network: Net::Parents,
+            filter: Some(Filter::new(&[])),
             limits: Limits::default(),
             cgroup: None,
             output: Some(writer.into()),

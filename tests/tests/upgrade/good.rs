@@ -6,11 +6,33 @@ use bedplate_contract::{
     meta::Outcome,
 };
 use bedplate_tests::{
-    disk, esp,
+    disk::{self, Table},
+    esp,
     release::{self, BETTER, GOOD},
+    toolbox,
 };
 
 use crate::scene::{BOOT, Scene, refuses, report_of, slots};
+
+/// One bit of the other slot is lost: the machine stays, and says why. Afterwards all is as it was.
+fn a_rotten_slot_is_not_left_for(scene: &Scene) -> Result<()> {
+    let disk = scene.vm.disk();
+    let bit = Table::read(&disk)?.range("slot-a")?.start + 1024 + 8;
+    disk::flip(&disk, bit)?;
+    let refused = scene.machine.ask_within(&Request::Rollback, BOOT)?;
+    refuses(&refused, &["the other slot is corrupt", "block 0 of"])?;
+    let status = scene.machine.status()?;
+    let found = slots(&status);
+    ensure!(
+        status.boot == BootState::Healthy && found == "a 1.0.0 bad, b 1.0.1 blessed active",
+        "{:?} {found}",
+        status.boot
+    );
+    scene.serves()?;
+    disk::flip(&disk, bit)?;
+    let entry = "::EFI/Linux/lab_1.0.0+0.efi";
+    toolbox::succeed(&["mren", "-i", &esp::image(&disk), entry, "lab_1.0.0.efi"]).map(drop)
+}
 
 #[test]
 fn a_good_version_is_staged_applied_blessed_and_left_by_command() -> Result<()> {
@@ -54,6 +76,7 @@ fn a_good_version_is_staged_applied_blessed_and_left_by_command() -> Result<()> 
     let again = scene.machine.upgrade(&url, UpgradeStep::All, false)?;
     refuses(&again, &[BETTER])?;
 
+    a_rotten_slot_is_not_left_for(&scene)?;
     scene.machine.send(&Request::Rollback)?;
     scene.machine.healthy_as(GOOD, BOOT)?;
     scene.expect(&[
