@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bedplate_contract::{
-    appliance::{Secret, SecretSource},
+    appliance::{OnFailure, Secret, SecretSource},
     backup::{Backup, BackupStep, Content},
     control::{BootState, Reply, Request},
     event::{Event, name},
@@ -39,6 +39,7 @@ pub const ALL: &[(&str, Case)] = &[
     ("an_essential_failure_fails_the_gate", essential_failure),
     ("a_failed_gate_has_the_words_of_the_probe", probe_words),
     ("a_check_of_the_gate_is_waited_for", gate_check),
+    ("a_service_that_gives_up_later_is_told", failing),
     ("a_program_that_is_not_there_is_named", missing_program),
     ("a_dead_service_is_restarted_by_its_live_probe", live_probe),
     ("everything_stops_in_reverse_order", ordered_stop),
@@ -359,6 +360,38 @@ fn gate_check() -> Result<()> {
     let checks = container.service("data")?.checks;
     let good: Vec<_> = checks.iter().map(|check| check.good).collect();
     ensure!(good == [Some(true), Some(false)], "{checks:?}");
+    Ok(())
+}
+
+/// A machine that is healthy until its service is told to fall ill.
+fn falls_ill(on_failure: OnFailure) -> Result<Container> {
+    let words = "while test ! -e /tmp/ill; do sleep 0.1; done; echo no more >&2; exit 7";
+    let mut data = script("data", words);
+    data.restart.budget = 1;
+    let mut appliance = appliance(vec![data]);
+    appliance.gate.on_failure = on_failure;
+    let container = Container::start(&appliance)?;
+    container.wait_for(name::HEALTHY)?;
+    fs::write(container.path("/tmp/ill"), "")?;
+    let failing = container.wait_for(name::FAILING)?;
+    ensure!(failing.field("services") == Some("data"), "{failing}");
+    Ok(container)
+}
+
+fn failing() -> Result<()> {
+    let container = falls_ill(OnFailure::Stay)?;
+    let status = container.status()?;
+    ensure!(status.boot == BootState::Failing, "{status:?}");
+    let reason = status.reason.unwrap_or_default();
+    ensure!(reason.starts_with("service `data` failed: "), "{reason}");
+    fs::remove_file(container.path("/tmp/ill"))?;
+    let service = "data".to_owned();
+    ensure!(container.ask(&Request::Start { service })? == Reply::Done);
+    container.wait_for(name::RECOVERED)?;
+    ensure!(container.status()?.boot == BootState::Healthy);
+    // An engine that restarts what ends with a failure starts it again.
+    let mut container = falls_ill(OnFailure::Restart { attempts: 1 })?;
+    ensure!(container.finish()?.code() == Some(1));
     Ok(())
 }
 
