@@ -40,6 +40,22 @@ fn a_full_sandbox_has_its_own_processes_and_no_network() {
 }
 
 #[test]
+fn a_program_may_listen_on_every_port_of_its_own_network() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(sandbox) = host_programs(directory.path(), Isolation::Full) else {
+        return;
+    };
+    let null = Path::new("/dev/null");
+    let sandbox = sandbox.directory("dev").unwrap().file("dev/null").unwrap();
+    let sandbox = sandbox.bind(null, "dev/null").unwrap();
+    // As `nginx -t` does with the ports of a configuration that it judges.
+    let script = "use Socket; socket(S, PF_INET, SOCK_STREAM, 0); \
+                  bind(S, sockaddr_in(80, INADDR_ANY)) or die $!";
+    let perl = Tool::sandboxed(sandbox, "/usr/bin/perl").args(["-e", script]);
+    perl.run().unwrap();
+}
+
+#[test]
 fn the_status_crosses_the_process_namespace() {
     let directory = tempfile::tempdir().unwrap();
     let Some(sandbox) = host_programs(directory.path(), Isolation::Full) else {

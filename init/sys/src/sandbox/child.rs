@@ -65,6 +65,7 @@ fn set_up(plan: &Plan) -> Result<(), (u8, Errno)> {
     let mapping = match plan.isolation {
         Isolation::Mounts => None,
         Isolation::Full => {
+            open_ports();
             let mapping = Mapping::new().map_err(at(USERS))?;
             let mapping = become_first_process(mapping, &plan.maps).map_err(at(FORK))?;
             rustix::system::sethostname(b"localhost").map_err(at(UNSHARE))?;
@@ -117,6 +118,21 @@ fn unshare(isolation: Isolation) -> Result<(), Errno> {
     }
     // SAFETY: the flags do not unshare file descriptors, the one case that breaks I/O safety.
     unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Lets everybody in the network of the sandbox, which is nobody else's, listen on every port: it is older
+/// than the user namespace, so that no capability in there counts for it (ip-sysctl.rst).
+fn open_ports() {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let first = rustix::fs::open(
+        c"/proc/sys/net/ipv4/ip_unprivileged_port_start",
+        flags,
+        Mode::empty(),
+    );
+    if let Ok(first) = first {
+        // Where an engine keeps the kernel's settings read-only, the ports below 1024 stay closed.
+        let _closed = rustix::io::write(&first, b"0");
+    }
 }
 
 fn die_with_parent() -> Result<(), Errno> {
