@@ -5,7 +5,7 @@
 
 use bedplate_contract::{appliance::OnFailure, control::BootState, event::name, meta::Outcome};
 
-use super::{Action, Entry, How, State, Turn, service::Phase};
+use super::{Action, Entry, Fallback, How, State, Turn, rollback::Asked, service::Phase};
 
 /// Milliseconds since the start after which a failure is no part of a row of restarts.
 pub const ROW_MS: u64 = 3_600_000;
@@ -93,6 +93,9 @@ impl State {
                     Entry::Trial | Entry::Blessed => How::Reboot,
                 };
                 self.go_down(how, turn);
+            }
+            OnFailure::Rollback if self.facts.fallback == Fallback::Blessed => {
+                self.check_other(Asked::Failure(reason.to_owned()), turn);
             }
             OnFailure::Stay | OnFailure::Restart { .. } | OnFailure::Rollback => {}
         }

@@ -257,7 +257,7 @@ impl State {
             (Entry::Container, _) => self.go_down(How::Exit(1), turn),
             (Entry::Trial, _) if self.facts.proven => self.degrade(&failure.reason, turn),
             (Entry::Trial, Fallback::Trial | Fallback::Blessed) => {
-                self.check_other(Asked::ByGate(failure.reason), turn);
+                self.check_other(Asked::Gate(failure.reason), turn);
             }
             (Entry::Trial, Fallback::Absent) => {
                 self.degrade(&failure.reason, turn);
@@ -278,6 +278,11 @@ impl State {
 
     pub(super) fn condemn(&mut self, outcome: Outcome, reason: &str, turn: &mut Turn) {
         let verdict = self.verdict(outcome, Some(reason));
+        self.report_quarantined(verdict, reason, turn);
+    }
+
+    /// Keeps a report, and tells of the quarantine if it brings one.
+    pub(super) fn report_quarantined(&self, verdict: Verdict, reason: &str, turn: &mut Turn) {
         let quarantine = verdict.quarantine;
         turn.act(Action::Report(verdict));
         if let Some(root) = self.facts.root.filter(|_| quarantine) {

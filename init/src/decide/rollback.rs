@@ -18,6 +18,8 @@ const CHECK_MS: u64 = 600_000;
 pub(super) enum Leaving {
     /// The gate failed for this reason.
     Failed(String),
+    /// The gate passed, and then a service gave up for this reason.
+    Failing(String),
     /// An operator wants the other version.
     Rollback {
         /// Who waits for the answer.
@@ -29,15 +31,18 @@ pub(super) enum Leaving {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The gate, which failed for this reason.
-    ByGate(String),
+    Gate(String),
+    /// What the definition asks for when a service gives up, as it did for this reason.
+    Failure(String),
     /// An operator, who waits for the answer.
-    ByClient(u64),
+    Client(u64),
 }
 
 /// A check of the other slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Check {
     failed: Option<String>,
+    failing: Option<String>,
     client: Option<u64>,
     until: u64,
 }
@@ -61,7 +66,7 @@ impl State {
             let reply = refuse(reason);
             return turn.act(Action::Reply { client, reply });
         }
-        self.check_other(Asked::ByClient(client), turn);
+        self.check_other(Asked::Client(client), turn);
     }
 
     /// Whether nothing is started any more, for what follows depends on the other slot or on the ESP.
@@ -80,8 +85,9 @@ impl State {
             }
         });
         match asked {
-            Asked::ByGate(reason) => check.failed = Some(reason),
-            Asked::ByClient(client) => check.client = Some(client),
+            Asked::Gate(reason) => check.failed = Some(reason),
+            Asked::Failure(reason) => check.failing = Some(reason),
+            Asked::Client(client) => check.client = Some(client),
         }
     }
 
@@ -129,6 +135,23 @@ impl State {
             (None, Some(client)) => self.checked_for(client, &soundness, turn),
             (None, None) => {}
         }
+        if let Some(reason) = check.failing.filter(|_| !self.is_leaving()) {
+            self.checked_after_failure(reason, &soundness, turn);
+        }
+    }
+
+    /// A failing machine serves something: it leaves for a version that is sound for sure, or stays.
+    fn checked_after_failure(&mut self, reason: String, soundness: &Soundness, turn: &mut Turn) {
+        let obstacle = match (self.cannot_roll_back(), soundness) {
+            (Some(obstacle), _) => obstacle,
+            (None, Soundness::Rotten(why) | Soundness::Unknown(why)) => why,
+            (None, Soundness::Sound) => {
+                self.leaving = Some(Leaving::Failing(reason));
+                return turn.act(Action::MarkBad);
+            }
+        };
+        let line = turn.line(name::PHASE_FAILED).with("phase", "roll-back");
+        turn.emit(line.with("error", obstacle));
     }
 
     /// An operator's roll back needs a slot that is sound for sure: nothing drives them.
@@ -224,6 +247,7 @@ impl State {
         match self.leaving.take() {
             None => {}
             Some(Leaving::Failed(reason)) => self.leave_failed(&reason, outcome, turn),
+            Some(Leaving::Failing(reason)) => self.leave_failing(&reason, &outcome, turn),
             Some(Leaving::Rollback { client }) => self.leave_asked(client, outcome, turn),
         }
     }
@@ -235,6 +259,17 @@ impl State {
             self.go_down(How::Reboot, turn);
         } else {
             self.degrade(reason, turn);
+        }
+    }
+
+    /// The version is not taken again: it passed its gate, and would pass it again. Power cut before the
+    /// report: the other version runs, and nothing is held against this one.
+    fn leave_failing(&mut self, reason: &str, outcome: &Result<String, String>, turn: &mut Turn) {
+        if outcome.is_ok() {
+            let mut verdict = self.verdict(Outcome::RolledBack, Some(reason));
+            verdict.quarantine = true;
+            self.report_quarantined(verdict, reason, turn);
+            self.go_down(How::Reboot, turn);
         }
     }
 

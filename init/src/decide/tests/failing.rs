@@ -3,14 +3,14 @@
 use std::rc::Rc;
 
 use bedplate_contract::{
-    Appliance,
+    Appliance, Digest,
     appliance::{Gate, OnFailure},
     control::BootState,
 };
 
 use super::world::World;
 use crate::decide::{
-    Entry, Event, Facts, Fallback, ROW_MS, ServiceId, State,
+    Entry, Event, Facts, Fallback, ROW_MS, ServiceId, Soundness, State,
     fixture::{appliance, service},
 };
 
@@ -109,6 +109,34 @@ fn a_restart_has_a_limit() {
         assert_eq!(world.state.boot(), boot, "{before} {hours}");
         let reported = world.take().contains(&"report failing".to_owned());
         assert!(reported, "{before} {hours}");
+    }
+}
+
+#[test]
+fn a_roll_back_by_itself_needs_another_version_that_is_whole() {
+    let rotten = || Soundness::Rotten("block 7".to_owned());
+    let unknown = || Soundness::Unknown("no answer".to_owned());
+    for (fallback, other, boot) in [
+        (Fallback::Blessed, Soundness::Sound, BootState::Stopping),
+        (Fallback::Blessed, rotten(), BootState::Failing),
+        (Fallback::Blessed, unknown(), BootState::Failing),
+        (Fallback::Trial, Soundness::Sound, BootState::Failing),
+        (Fallback::Absent, Soundness::Sound, BootState::Failing),
+    ] {
+        let facts = Facts {
+            fallback,
+            root: Some(Digest::of(b"own")),
+            ..Facts::default()
+        };
+        let mut world = healthy(on_failure(OnFailure::Rollback), facts);
+        world.other = Some(other.clone());
+        give_up(&mut world);
+        assert_eq!(world.state.boot(), boot, "{fallback:?} {other:?}");
+        let actions = world.take();
+        let left = actions.contains(&"report rolled-back quarantine".to_owned());
+        assert_eq!(left, boot == BootState::Stopping, "{actions:?}");
+        let marked = actions.contains(&"mark bad".to_owned());
+        assert_eq!(marked, left, "{actions:?}");
     }
 }
 
