@@ -24,5 +24,6 @@ pub mod sign;
 pub mod sparse;
 pub mod store;
 pub mod stream;
+pub mod sums;
 pub mod tool;
 pub mod verify;

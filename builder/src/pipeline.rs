@@ -16,6 +16,7 @@ use crate::{
     resolve::{self, Lock, ResolveError, Sources, tools},
     sign::{self, BUNDLE, OCI, SignError, SignRequest},
     store::{self, Scratch, Store, StoreError},
+    sums,
     tool::{ToolError, Tools},
 };
 
@@ -215,7 +216,7 @@ fn make_disk(
             init: host::INIT,
         };
         disk::build(&request, tools, step)?;
-        Ok(())
+        Ok(store::seal(step)?)
     })
 }
 
@@ -227,7 +228,10 @@ fn make_bundle(planned: &Planned<'_>, disk: &Path, store: &Store) -> Result<Path
         update: &planned.definition.update,
         disk,
     };
-    store.realize::<BuildError>(key, |step| Ok(bundle::build(&request, step)?))
+    store.realize::<BuildError>(key, |step| {
+        bundle::build(&request, step)?;
+        Ok(store::seal(step)?)
+    })
 }
 
 /// What the definition alone says.
@@ -249,7 +253,7 @@ struct Made<'a> {
     facts: &'a ImageFacts,
 }
 
-/// Replaces `out` by links to the artifacts: all of them or none.
+/// Replaces `out` by copies of the artifacts: all of them or none.
 ///
 /// Signatures of before are taken over where they still answer what is to be signed.
 fn publish(
@@ -270,7 +274,8 @@ fn publish(
     let fresh = Scratch::new_in(parent, FRESH).map_err(failed)?;
     let image = write_layouts(made, fresh.path())?;
     planned.document().save(fresh.path())?;
-    link_all(made.disk, fresh.path()).map_err(failed)?;
+    copy_all(made.disk, fresh.path()).map_err(failed)?;
+    sums::save(&Artifacts::load(fresh.path())?, fresh.path())?;
     SignRequest::of(fresh.path())?.save(fresh.path())?;
     let kept = sign::keep(out, fresh.path())?;
     replace(fresh, out).map_err(failed)?;
@@ -285,7 +290,7 @@ fn write_layouts(made: &Made<'_>, to: &Path) -> Result<OciImage, BuildError> {
         source,
     };
     fs::create_dir(&oci).map_err(failed)?;
-    link_all(made.bundle, &bundle).map_err(failed)?;
+    copy_all(made.bundle, &bundle).map_err(failed)?;
     Ok(image::write_layout(made.layers, made.facts, &oci)?)
 }
 
@@ -298,17 +303,16 @@ fn report(kept: &sign::Kept, done: Observer<'_>) {
     }
 }
 
-/// Links every file below `from` to the same place below `to`, which is made when absent.
-fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies every file below `from` to the same place below `to`, which is made when absent: what people do
+/// to their files is never done to the store.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            link_all(&entry.path(), &target)?;
-        // The store may be on another file system.
-        } else if fs::hard_link(entry.path(), &target).is_err() {
-            crate::sparse::copy(&entry.path(), &target)?;
+        match entry.file_type()?.is_dir() {
+            true => copy_all(&entry.path(), &target)?,
+            false => crate::sparse::copy(&entry.path(), &target)?,
         }
     }
     Ok(())

@@ -8,5 +8,7 @@ use bedplate_sys::userns::{self, UsernsError};
 /// # Errors
 /// The host does not allow it; the message says what to change.
 pub fn acquire() -> Result<(), UsernsError> {
+    // What is made is the same for everybody who builds; keys and secrets have modes of their own.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     userns::enter().map(drop)
 }

@@ -7,18 +7,27 @@
 
 mod prune;
 mod scratch;
+mod usage;
 
 use std::{
+    collections::BTreeSet,
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use bedplate_contract::Digest;
+
+use self::usage::Use;
+use crate::disk::output;
 
 pub use self::scratch::{Scratch, sweep};
 
 /// What the names of scratch directories start with.
 const SCRATCH: &str = ".tmp";
+/// Mode of what is kept.
+const READ_ONLY: u32 = 0o444;
 
 /// An error of the store: what was being done to which path.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +50,34 @@ impl StoreError {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// That nobody prunes meanwhile; gone with the last clone, or with the process.
+    _used: Arc<fs::File>,
+    /// Blobs that this process has hashed.
+    sound: Arc<Mutex<BTreeSet<Digest>>>,
 }
 
 impl Store {
-    /// Opens the store at `root`, made when absent, and sweeps what killed builds left there.
+    /// Opens the store at `root`, made when absent, and sweeps what killed builds left there. Waits for
+    /// who prunes it.
     ///
     /// # Errors
     /// The directories cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
+        Self::open_for(root, Use::Build)
+    }
+
+    /// Opens the store at `root` for this process alone, to prune it: waits for all builds, and builds
+    /// that begin wait for it.
+    ///
+    /// # Errors
+    /// The directories cannot be made.
+    pub fn open_alone(root: &Path) -> Result<Self, StoreError> {
+        Self::open_for(root, Use::Prune)
+    }
+
+    fn open_for(root: &Path, r#use: Use) -> Result<Self, StoreError> {
+        fs::create_dir_all(root).map_err(|e| fail("make the store directory", root, e))?;
+        let used = usage::lock(root, r#use).map_err(|e| fail("lock the store", root, e))?;
         for part in ["blobs", "steps", "tmp", "locks"] {
             let path = root.join(part);
             fs::create_dir_all(&path).map_err(|e| fail("make the store directory", &path, e))?;
@@ -57,6 +86,8 @@ impl Store {
         sweep(&tmp, SCRATCH).map_err(|e| fail("sweep", &tmp, e))?;
         Ok(Self {
             root: root.to_owned(),
+            _used: Arc::new(used),
+            sound: Arc::default(),
         })
     }
 
@@ -81,6 +112,31 @@ impl Store {
     /// Where a blob lies once it is there.
     pub fn blob(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.hex())
+    }
+
+    /// Where a blob lies whose bytes this process has found to have its digest: they are read once, for a
+    /// disk that forgets must not end in what is signed.
+    ///
+    /// # Errors
+    /// It cannot be read, or is damaged: it is then removed, and the next build fetches it.
+    pub fn sound_blob(&self, digest: &Digest) -> Result<PathBuf, StoreError> {
+        let path = self.blob(digest);
+        let known = || self.sound.lock().map(|sound| sound.contains(digest));
+        if known().unwrap_or(false) {
+            return Ok(path);
+        }
+        let found = output::digest(&path).map_err(|e| fail("read", &path, e))?;
+        if found != *digest {
+            fs::remove_file(&path).map_err(|e| fail("remove the damaged", &path, e))?;
+            let words = format!(
+                "it was damaged on this disk, and is removed: its bytes had {found}; build again"
+            );
+            return Err(fail("use", &path, io::Error::other(words)));
+        }
+        if let Ok(mut sound) = self.sound.lock() {
+            sound.insert(*digest);
+        }
+        Ok(path)
     }
 
     /// Where the output of a step lies once it is there.
@@ -138,11 +194,11 @@ impl Store {
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
         let target = self.blob(digest);
-        if target.is_file() {
+        if target.is_file() && self.sound_blob(digest).is_ok() {
             return Ok(target);
         }
         let _lock = self.lock(digest)?;
-        if target.is_file() {
+        if target.is_file() && self.sound_blob(digest).is_ok() {
             return Ok(target);
         }
         let partial = self.root.join("tmp").join(digest.hex() + ".partial");
@@ -165,6 +221,9 @@ impl Store {
 
     fn keep_blob(&self, partial: &Path, target: &Path) -> Result<(), StoreError> {
         let file = fs::File::open(partial).map_err(|e| fail("open", partial, e))?;
+        let read_only = fs::Permissions::from_mode(READ_ONLY);
+        file.set_permissions(read_only)
+            .map_err(|e| fail("set the mode of", partial, e))?;
         file.sync_all().map_err(|e| fail("sync", partial, e))?;
         fs::rename(partial, target).map_err(|e| fail("move into the store", target, e))?;
         sync_directory(&self.root.join("blobs")).map_err(|e| fail("sync", target, e))
@@ -183,6 +242,25 @@ impl Store {
         file.lock().map_err(|e| fail("lock", &path, e))?;
         Ok(file)
     }
+}
+
+/// Makes all files below the directory of a step read-only: what people are given are copies.
+///
+/// # Errors
+/// A system call fails.
+pub fn seal(directory: &Path) -> Result<(), StoreError> {
+    let failed = |e| fail("make read-only", directory, e);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        match path.is_dir() {
+            true => seal(&path)?,
+            false => {
+                let mode = fs::Permissions::from_mode(READ_ONLY);
+                fs::set_permissions(&path, mode).map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Replaces the file at `path` by `bytes`: all or nothing, also across power loss.
@@ -212,7 +290,6 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// It cannot be created.
 pub fn fresh_file(parent: &Path) -> io::Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
     let readable = fs::Permissions::from_mode(0o666);
     tempfile::Builder::new()
         .prefix(SCRATCH)
@@ -296,8 +373,39 @@ mod tests {
                 atomic_write(path, b"whole")
             })
             .unwrap();
-        assert_eq!(fs::read(path).unwrap(), b"whole");
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o444
+        );
         assert_eq!(store.put_blob(b"whole").unwrap(), digest);
         assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_blob_is_never_used() {
+        let root = tempfile::tempdir().unwrap();
+        let digest = Store::open(root.path())
+            .unwrap()
+            .put_blob(b"whole")
+            .unwrap();
+        let damage = |store: &Store| {
+            fs::remove_file(store.blob(&digest)).unwrap();
+            fs::write(store.blob(&digest), b"whale").unwrap();
+        };
+        // Another process, which has not hashed it yet.
+        let store = Store::open(root.path()).unwrap();
+        damage(&store);
+        let error = std::error::Error::source(&store.sound_blob(&digest).unwrap_err())
+            .unwrap()
+            .to_string();
+        assert!(error.contains("it was damaged on this disk"), "{error}");
+        assert!(!store.blob(&digest).exists());
+        fs::write(store.blob(&digest), b"whale").unwrap();
+        assert_eq!(store.put_blob(b"whole").unwrap(), digest);
+        assert_eq!(
+            fs::read(store.sound_blob(&digest).unwrap()).unwrap(),
+            b"whole"
+        );
     }
 }

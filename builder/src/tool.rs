@@ -110,7 +110,8 @@ impl Tools {
             let root = step.join("root");
             make_directory(&root)?;
             make_directory(&step.join("mount"))?;
-            let debs: Vec<PathBuf> = digests.iter().map(|digest| store.blob(digest)).collect();
+            let debs = digests.iter().map(|digest| store.sound_blob(digest));
+            let debs = debs.collect::<Result<Vec<_>, _>>()?;
             unpack::skeleton(&root)?;
             Ok(unpack::unpack(&debs, &root)?)
         })?;

@@ -1,5 +1,8 @@
 //! Tools run where their own `/usr` is `/usr`, and isolated roots see nothing of the host.
 
+#[path = "support/skip.rs"]
+mod skip;
+
 use std::path::Path;
 
 use bedplate::tool::Tool;
@@ -8,7 +11,7 @@ use bedplate_sys::sandbox::{Isolation, MountFlags, Sandbox};
 /// A sandbox of the host's own programs: `None`, said aloud, where namespaces are not allowed.
 fn host_programs(mount_point: &Path, isolation: Isolation) -> Option<Sandbox> {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("skipped: needs root for namespaces");
+        skip::skip("needs root for namespaces");
         return None;
     }
     let mut sandbox = Sandbox::in_tmpfs(mount_point, isolation).unwrap();

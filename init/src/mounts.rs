@@ -33,7 +33,7 @@ pub const KERNEL: [Row; 4] = [
 ];
 
 /// What the root needs beyond [`KERNEL`].
-const ROOT: [Row; 7] = [
+const ROOT: [Row; 8] = [
     // Memory of their own: secrets can be handed out whatever fills `/run`.
     (
         layout::RUN_SECRETS_DIR,
@@ -42,6 +42,8 @@ const ROOT: [Row; 7] = [
         "mode=0711,size=64m",
     ),
     ("/dev/shm", "tmpfs", NO_DEVICES, "mode=1777,size=50%"),
+    // Lock files of any service (Debian Policy 9.1.4), which fill nothing but this.
+    ("/run/lock", "tmpfs", DATA_ONLY, "mode=1777,size=5M"),
     (
         "/sys/fs/cgroup",
         "cgroup2",
@@ -92,7 +94,7 @@ pub fn mount_kernel() -> Result<(), MountsError> {
 
 /// File systems in memory have no directories of their own.
 fn make_mount_points() {
-    for directory in ["/dev/shm", "/dev/pts", layout::RUN_SECRETS_DIR] {
+    for directory in ["/dev/shm", "/dev/pts", "/run/lock", layout::RUN_SECRETS_DIR] {
         // An error shows again, with more words, in the mount that follows.
         let _ = std::fs::create_dir_all(directory);
     }

@@ -51,7 +51,7 @@ pub fn build(request: &BundleRequest<'_>, to: &Path) -> Result<(), BundleError> 
     let layout = LayoutDirectory::create(to)?;
     let (frames, index) = frames::put(&request.disk.join(&artifacts.root.name), &layout)?;
     for artifact in [&artifacts.verity, &artifacts.uki] {
-        layout.link(&request.disk.join(&artifact.name), &artifact.digest)?;
+        layout.copy(&request.disk.join(&artifact.name), &artifact.digest)?;
     }
     let root = RootContent {
         image: content(&artifacts.root),

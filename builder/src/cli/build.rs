@@ -67,7 +67,9 @@ impl OutputArguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     privilege::acquire()?;
     let profiles = arguments.image.load(&arguments.profile)?;
-    let sources = arguments.source.sources_for(&arguments.image)?;
+    let sources = arguments
+        .source
+        .sources_of(&arguments.image, profiles.all())?;
     let lock = arguments
         .source
         .lock(&arguments.image, profiles.all(), &sources)?;

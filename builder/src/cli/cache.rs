@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         }
         Verb::Prune { unused_for } => {
-            let count = Store::open(&root)?.prune(unused_for.unwrap_or_default())?;
+            let count = Store::open_alone(&root)?.prune(unused_for.unwrap_or_default())?;
             println!("removed the outputs of {count} steps");
         }
     }

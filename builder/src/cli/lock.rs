@@ -25,7 +25,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         arguments.image.load("all")?
     };
-    let sources = arguments.source.sources_for(&arguments.image)?;
+    let sources = arguments
+        .source
+        .sources_of(&arguments.image, profiles.all())?;
     let lock = if arguments.update {
         arguments
             .source

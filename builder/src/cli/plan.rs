@@ -37,7 +37,9 @@ pub struct Arguments {
 /// Plans each profile that was asked for; fetches no package and runs nothing.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let profiles = arguments.image.load(&arguments.profile)?;
-    let sources = arguments.source.sources_for(&arguments.image)?;
+    let sources = arguments
+        .source
+        .sources_of(&arguments.image, profiles.all())?;
     let lock = arguments
         .source
         .lock(&arguments.image, profiles.all(), &sources)?;

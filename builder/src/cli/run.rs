@@ -122,7 +122,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let is_linked = arguments.machine.link.is_some();
     let network = link::user_network(&definition.network.mode, is_linked)?;
     secret::check(&arguments.machine.secret, definition)?;
-    let sources = arguments.source.sources_for(&arguments.image)?;
+    let sources = arguments
+        .source
+        .sources_of(&arguments.image, profiles.all())?;
     let lock = arguments
         .source
         .lock(&arguments.image, profiles.all(), &sources)?;

@@ -45,6 +45,19 @@ impl SourceArguments {
         })
     }
 
+    /// The same, with the repositories that `definitions` name; what the user says goes first.
+    pub fn sources_of(
+        &self,
+        image: &ImageArguments,
+        definitions: &[Definition],
+    ) -> Result<Sources> {
+        let sources = self.sources_for(image)?;
+        Ok(Sources {
+            mirrors: sources.mirrors.with_definitions(definitions)?,
+            ..sources
+        })
+    }
+
     /// The image's lock: as it is when current, else made anew unless `--locked`.
     pub fn lock(
         &self,

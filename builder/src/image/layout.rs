@@ -51,7 +51,7 @@ pub fn write_layout(
 ) -> Result<OciImage, ImageError> {
     let layout = LayoutDirectory::create(to)?;
     for layer in layers {
-        layout.link(&layer.path, &layer.descriptor.digest)?;
+        layout.copy(&layer.path, &layer.descriptor.digest)?;
     }
     let config = configuration(layers, facts)?;
     let config = layout.put_document(MediaType::ImageConfig, "config", &config)?;

@@ -135,7 +135,8 @@ pub fn pack(tree: &LayerTree<'_>, store: &Store) -> Result<ImageLayer, ImageErro
         let descriptor = pack_into(tree.path, step)?;
         let text = serde_json::to_vec(&descriptor)
             .map_err(|error| ImageError::document("descriptor", error))?;
-        Ok(atomic_write(&step.join(DESCRIPTOR), &text)?)
+        atomic_write(&step.join(DESCRIPTOR), &text)?;
+        Ok(crate::store::seal(step)?)
     })?;
     let path = step.join(DESCRIPTOR);
     let text = fs::read(&path).map_err(|source| ImageError::archive(&path, source))?;

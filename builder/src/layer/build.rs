@@ -4,10 +4,7 @@
 //! modules of the profile's kernel. The commands see no network, clock or host. Of what they make or
 //! change, all at or below the outputs is kept; removals and devices are not.
 
-use std::{
-    iter::zip,
-    path::{Path, PathBuf},
-};
+use std::{iter::zip, path::Path};
 
 use bedplate_sys::overlay;
 
@@ -42,16 +39,13 @@ pub(super) fn builds(
 /// The root that the commands run in: a step, but no layer of an image.
 fn root(inputs: &Inputs<'_>, build: &Build, planned: &BuildStep) -> Result<Layer, LayerError> {
     let set = build.set(&inputs.definition.profile.name);
-    let packages = inputs.lock.set(&set);
-    let debs: Vec<PathBuf> = packages
-        .map(|package| inputs.store.blob(&package.sha256))
-        .collect();
     let step = Step {
         name: &planned.root.name,
         key: planned.root.key,
         store: inputs.store,
     };
     step.make(&[], |root| {
+        let debs = packages::blobs(inputs, inputs.lock.set(&set))?;
         packages::skeleton(root)?;
         packages::bootstrap(root, "build", &debs)
     })

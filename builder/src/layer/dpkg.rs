@@ -117,8 +117,11 @@ pub(super) fn sandbox(root: &Path) -> Result<Sandbox, SandboxError> {
         .restrict("proc", READ_ONLY)?
         .tmpfs("dev")?
         .tmpfs("run")?
-        .tmpfs("tmp")?
-        .directory("dev/shm")?;
+        .scratch("tmp", None)?
+        .directory("dev/shm")?
+        .directory("run/lock")?
+        // Debian Policy 9.1.4: anybody may put lock files there; `/var/lock` leads to it.
+        .scratch("run/lock", None)?;
     for name in DEVICES {
         let target = format!("dev/{name}");
         sandbox = sandbox

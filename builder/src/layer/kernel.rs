@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Inputs, Layer, LayerError, normalise,
+    Inputs, Layer, LayerError, normalise, packages,
     step::{self, UPPER},
     tree::{Kind, Metadata, Tree},
     unpack,
@@ -35,12 +35,9 @@ pub struct KernelTree {
 /// Not made over the layers below, which it does not read.
 pub(super) fn kernel(inputs: &Inputs<'_>) -> Result<(Layer, KernelTree), LayerError> {
     let set = format!("kernel/{}", inputs.definition.profile.name);
-    let packages = inputs.lock.set(&set);
-    let debs: Vec<PathBuf> = packages
-        .map(|package| inputs.store.blob(&package.sha256))
-        .collect();
     let key = inputs.plan.kernel.key;
     let step = inputs.store.realize::<LayerError>(&key, |step| {
+        let debs = packages::blobs(inputs, inputs.lock.set(&set))?;
         extract(&debs, &set, step)?;
         normalise::normalise(&step.join(UPPER))
     })?;

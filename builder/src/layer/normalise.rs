@@ -12,14 +12,24 @@ use super::{
     tree::{Kind, Tree, TreeError},
 };
 
+/// Files that a postinst makes once for one machine: keys that all machines of an image would share,
+/// and names by which they could not be told apart. Services that need one make it, or are given it.
+const IDENTITIES: &[&str] = &[
+    "etc/bind/rndc.key",
+    "etc/iscsi/initiatorname.iscsi",
+    "etc/machine-id",
+    "etc/munge/munge.key",
+    "etc/nvme/hostid",
+    "etc/nvme/hostnqn",
+    "var/lib/dbus/machine-id",
+    "var/lib/rabbitmq/.erlang.cookie",
+];
 /// Files that are removed, by path from the top.
 const FILES: &[&str] = &[
     "etc/.pwd.lock",
-    "etc/machine-id",
     "etc/ssl/certs/ssl-cert-snakeoil.pem",
     "etc/ssl/private/ssl-cert-snakeoil.key",
     "var/cache/ldconfig/aux-cache",
-    "var/lib/dbus/machine-id",
     "var/lib/dpkg/lock",
     "var/lib/dpkg/lock-frontend",
     "var/lib/dpkg/triggers/Lock",
@@ -103,6 +113,8 @@ fn fate(tree: &Tree, path: &Path, kind: Kind) -> Result<Fate, TreeError> {
     let leftover = kind == Kind::Channel || in_any(EMPTIED) || is_examples(path);
     let file = kind != Kind::Directory
         && (in_any(LOGS)
+            // A link leads to where the machine makes its own: `/etc/machine-id`.
+            || (kind == Kind::File && is_any(IDENTITIES))
             || is_any(FILES)
             || is_any(ACCOUNT_BACKUPS)
             || is_backup(path)
@@ -206,6 +218,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let gone = [
             "etc/machine-id",
+            "etc/munge/munge.key",
+            "var/lib/rabbitmq/.erlang.cookie",
             "etc/shadow-",
             "etc/app/x.conf.dpkg-old",
             "etc/ssh/ssh_host_rsa_key",

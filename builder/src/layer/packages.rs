@@ -17,7 +17,10 @@ use super::{
     tree::{Metadata, Tree},
     unpack,
 };
-use crate::{definition::File, resolve::lock::Part};
+use crate::{
+    definition::File,
+    resolve::lock::{LockedPackage, Part},
+};
 
 /// Top-level directories of every root, with their modes; `sys` and `proc` are mount points.
 const DIRECTORIES: [(&str, u32); 17] = [
@@ -42,13 +45,13 @@ const DIRECTORIES: [(&str, u32); 17] = [
 
 /// The lowest layer: directories, and the Essential packages where they are asked for.
 pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
-    let debs = debs(inputs, Part::Base);
     let step = Step {
         name: "base",
         key: inputs.plan.base.key,
         store: inputs.store,
     };
     step.make(&[], |root| {
+        let debs = debs(inputs, Part::Base)?;
         skeleton(root)?;
         match inputs.definition.base.essential {
             true => bootstrap(root, "base", &debs),
@@ -59,7 +62,6 @@ pub(super) fn base(inputs: &Inputs<'_>) -> Result<Layer, LayerError> {
 
 /// All other packages, over the base.
 pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, LayerError> {
-    let debs = debs(inputs, Part::Rest);
     let early: Vec<&File> = early_files(inputs).collect();
     let step = Step {
         name: "packages",
@@ -67,6 +69,7 @@ pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, La
         store: inputs.store,
     };
     step.make(below, |root| {
+        let debs = debs(inputs, Part::Rest)?;
         write_early(root, &early)?;
         match inputs.definition.base.essential {
             _ if debs.is_empty() => Ok(()),
@@ -79,11 +82,18 @@ pub(super) fn packages(inputs: &Inputs<'_>, below: &[Layer]) -> Result<Layer, La
     })
 }
 
-fn debs(inputs: &Inputs<'_>, part: Part) -> Vec<PathBuf> {
+fn debs(inputs: &Inputs<'_>, part: Part) -> Result<Vec<PathBuf>, LayerError> {
     let packages = inputs.lock.part(&inputs.definition.profile.name, part);
-    packages
-        .map(|package| inputs.store.blob(&package.sha256))
-        .collect()
+    blobs(inputs, packages)
+}
+
+/// The .debs of `packages`, each with the bytes that the lock names.
+pub(super) fn blobs<'a>(
+    inputs: &Inputs<'_>,
+    packages: impl Iterator<Item = &'a LockedPackage>,
+) -> Result<Vec<PathBuf>, LayerError> {
+    let blobs = packages.map(|package| inputs.store.sound_blob(&package.sha256));
+    Ok(blobs.collect::<Result<_, _>>()?)
 }
 
 fn early_files<'a>(inputs: &Inputs<'a>) -> impl Iterator<Item = &'a File> {

@@ -4,13 +4,13 @@
 //! all layers share (`unpack`, `tree`, `normalise`) raises [`BASE`] and [`KERNEL`].
 
 /// Of `base`.
-pub const BASE: u32 = 2;
+pub const BASE: u32 = 3;
 /// Of `packages`.
-pub const PACKAGES: u32 = 1;
+pub const PACKAGES: u32 = 2;
 /// Of `kernel`.
-pub const KERNEL: u32 = 2;
+pub const KERNEL: u32 = 3;
 /// Of the root that commands run in.
-pub const BUILD_ROOT: u32 = 2;
+pub const BUILD_ROOT: u32 = 3;
 /// Of what commands leave.
 pub const BUILD: u32 = 1;
 /// Of an image of a registry.
@@ -22,4 +22,4 @@ pub const CONFIG: u32 = 1;
 /// Of what judges the root.
 pub const VALIDATE: u32 = 1;
 /// Of `init`.
-pub const INIT: u32 = 2;
+pub const INIT: u32 = 3;

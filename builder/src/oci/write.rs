@@ -11,7 +11,10 @@ use oci_spec::image::{Descriptor, ImageIndexBuilder, MediaType};
 use serde::Serialize;
 
 use super::{MARKER, MARKER_NAME, OciError, descriptor};
-use crate::store::{atomic_write, fresh_file};
+use crate::{
+    sparse,
+    store::{atomic_write, fresh_file},
+};
 
 /// A layout that blobs are put into; the index makes them findable.
 #[derive(Debug, Clone)]
@@ -64,19 +67,17 @@ impl LayoutDirectory {
         self.put(kind, &document(what, value)?)
     }
 
-    /// Puts the file `from`, whose digest is known, by a hard link where the file system allows.
+    /// Puts a copy of the file `from`, whose digest is known.
     ///
     /// # Errors
-    /// It can be neither linked nor copied.
-    pub fn link(&self, from: &Path, digest: &Digest) -> Result<(), OciError> {
+    /// It cannot be copied.
+    pub fn copy(&self, from: &Path, digest: &Digest) -> Result<(), OciError> {
         let to = self.blob(digest);
         // Two descriptors may name the same bytes.
-        if to.exists() || fs::hard_link(from, &to).is_ok() {
+        if to.exists() {
             return Ok(());
         }
-        fs::copy(from, &to)
-            .map(drop)
-            .map_err(|source| OciError::write(&to, source))
+        sparse::copy(from, &to).map_err(|source| OciError::write(&to, source))
     }
 
     /// Puts what `write` writes to a new file and calls by its digest.

@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 
 use super::apt_sources;
-use crate::definition::Definition;
+use crate::definition::{Definition, Repository};
 
 /// Why no URL is known.
 #[derive(Debug, thiserror::Error)]
@@ -99,10 +99,17 @@ impl Mirrors {
     ///
     /// # Errors
     /// A URL that is none.
-    pub fn with_definitions(mut self, definitions: &[Definition]) -> Result<Self, MirrorError> {
-        let repositories = definitions.iter().flat_map(|d| &d.base.repositories);
+    pub fn with_definitions(self, definitions: &[Definition]) -> Result<Self, MirrorError> {
+        self.with_repositories(definitions.iter().flat_map(|d| &d.base.repositories))
+    }
+
+    fn with_repositories<'a>(
+        mut self,
+        repositories: impl IntoIterator<Item = &'a Repository>,
+    ) -> Result<Self, MirrorError> {
         for repository in repositories {
-            if let Some(url) = &repository.url {
+            let known = self.urls.contains_key(&repository.archive);
+            if let Some(url) = repository.url.as_ref().filter(|_| !known) {
                 self.add(&repository.archive, url)?;
             }
         }
@@ -187,6 +194,7 @@ fn load_config(path: &Path) -> Result<Config, MirrorError> {
 #[cfg(test)]
 mod tests {
     use super::{Mirrors, split_override};
+    use crate::definition::Repository;
 
     #[test]
     fn overrides_name_an_archive_or_mean_debian() {
@@ -197,6 +205,34 @@ mod tests {
         ] {
             assert_eq!(split_override(given), expected);
         }
+    }
+
+    #[test]
+    fn a_definition_names_a_url_that_the_user_overrides() {
+        let repository = |archive: &str, url: Option<&str>| Repository {
+            archive: archive.into(),
+            suite: "trixie".into(),
+            components: vec!["main".into()],
+            keyring: "keyring.gpg".into(),
+            url: url.map(Into::into),
+        };
+        let named = [
+            repository("vendor", Some("http://v.test/deb/")),
+            repository("debian", None),
+        ];
+        let mut mirrors = Mirrors::default();
+        mirrors
+            .hints
+            .insert("vendor".into(), "http://hint.test".into());
+        let found = mirrors.clone().with_repositories(&named).unwrap();
+        assert_eq!(found.url("vendor").unwrap(), "http://v.test/deb");
+        assert!(found.url("debian").is_err());
+        mirrors.add("vendor", "http://user.test").unwrap();
+        let found = mirrors.with_repositories(&named).unwrap();
+        assert_eq!(found.url("vendor").unwrap(), "http://user.test");
+        let wrong = [repository("vendor", Some("file:///srv"))];
+        let error = Mirrors::default().with_repositories(&wrong).unwrap_err();
+        assert!(error.to_string().contains("found `vendor=file:///srv`"));
     }
 
     #[test]

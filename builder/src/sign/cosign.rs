@@ -40,8 +40,16 @@ const MOST: usize = 16 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct Payload {
     critical: Critical,
-    /// What signers add; nothing here.
-    optional: Option<serde_json::Value>,
+    /// What signers add.
+    optional: Option<Optional>,
+}
+
+/// What else is signed with an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Optional {
+    /// Digest of the list of the files that lie beside it ([`crate::sums`]).
+    sha256sums: Digest,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,8 +75,9 @@ struct Image {
 }
 
 impl Payload {
-    /// The payload for the image `name` whose manifest has `digest`.
-    pub fn new(name: &str, digest: &Digest) -> Self {
+    /// The payload for the image `name` whose manifest has `digest`, and for the files whose list has
+    /// the digest `sums`.
+    pub fn new(name: &str, digest: &Digest, sums: Option<Digest>) -> Self {
         Self {
             critical: Critical {
                 identity: Identity {
@@ -79,7 +88,7 @@ impl Payload {
                 },
                 r#type: TYPE.to_owned(),
             },
-            optional: None,
+            optional: sums.map(|sha256sums| Optional { sha256sums }),
         }
     }
 
@@ -110,6 +119,11 @@ impl Payload {
     /// Digest of the image's manifest.
     pub const fn manifest(&self) -> &Digest {
         &self.critical.image.docker_manifest_digest
+    }
+
+    /// Digest of the list of the files beside the image.
+    pub fn sums(&self) -> Option<Digest> {
+        self.optional.as_ref().map(|optional| optional.sha256sums)
     }
 }
 
@@ -183,19 +197,28 @@ fn put_config(layout: &LayoutDirectory, layers: &[Descriptor]) -> Result<Descrip
     layout.put_document(MediaType::ImageConfig, "config of signatures", &config)
 }
 
-/// The keys of `keys` with a good signature over the image `image` in its layout.
+/// Who signed an image, and what else with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// Those of the keys with a good signature.
+    pub keys: Vec<&'a PublicKey>,
+    /// Digest of the list of the files beside the image, where one was signed.
+    pub sums: Option<Digest>,
+}
+
+/// What those of `keys` signed of the image `image` in its layout: all of them the same.
 ///
 /// # Errors
-/// A document that cannot be read, or a payload of another image.
-pub fn signers<'a>(
+/// A document that cannot be read, a payload of another image, or several payloads.
+pub fn signed<'a>(
     layout: &Layout,
     image: &Digest,
     keys: &'a [PublicKey],
-) -> Result<Vec<&'a PublicKey>, OciError> {
+) -> Result<Signed<'a>, OciError> {
     let index = layout.index()?;
     let mut manifests = index.manifests().iter();
     let Some(manifest) = manifests.find(|d| oci::annotation(d, KIND) == Some(SIGNATURES)) else {
-        return Ok(Vec::new());
+        return Ok(Signed::default());
     };
     let manifest: ImageManifest = layout.document("manifest of signatures", manifest)?;
     let mut pairs = Vec::new();
@@ -206,8 +229,19 @@ pub fn signers<'a>(
             return Err(OciError::document("signed payload", what));
         }
         let signature = oci::annotation(layer, SIGNATURE).map(Base64::decode_vec);
-        pairs.push((payload, signature.and_then(Result::ok).unwrap_or_default()));
+        let signature = signature.and_then(Result::ok).unwrap_or_default();
+        pairs.push((payload, signature));
+    }
+    let Some((payload, _)) = pairs.first() else {
+        return Ok(Signed::default());
+    };
+    if pairs.iter().any(|(other, _)| other != payload) {
+        let what = "expected one payload that all have signed, found several";
+        return Err(OciError::document("signed payload", what));
     }
     let signed = |key: &&PublicKey| pairs.iter().any(|(p, s)| key.verifies(p, s));
-    Ok(keys.iter().filter(signed).collect())
+    Ok(Signed {
+        keys: keys.iter().filter(signed).collect(),
+        sums: Payload::parse(payload)?.sums(),
+    })
 }

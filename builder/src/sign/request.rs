@@ -16,7 +16,7 @@ use super::{BUNDLE, OCI, SignError, cosign};
 use crate::{
     bundle::{Stored, stored},
     oci::{self, Layout},
-    store,
+    store, sums,
 };
 
 /// File name of the request in an output directory.
@@ -72,14 +72,15 @@ pub struct Contents {
 }
 
 impl SignRequest {
-    /// The request of the bundle and image in `directory`.
+    /// The request of the bundle and image in `directory`, and of the list of the files beside them.
     ///
     /// # Errors
     /// A layout that cannot be read.
     pub fn of(directory: &Path) -> Result<Self, SignError> {
         let bundle = only_bundle(directory)?;
         let image = image_digest(directory)?;
-        let payload = cosign::Payload::new(&bundle.manifest.name, &image).encode()?;
+        let sums = sums::digest(directory).map_err(|e| SignError::read(directory, e))?;
+        let payload = cosign::Payload::new(&bundle.manifest.name, &image, sums).encode()?;
         Ok(Self {
             schema: SchemaVersion,
             name: bundle.manifest.name.clone(),

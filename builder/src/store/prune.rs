@@ -20,7 +20,7 @@ impl Store {
     /// Removes the outputs of steps that no build has used for `age`, and what interrupted builds left;
     /// downloads stay. Returns how many steps went.
     ///
-    /// No build may run meanwhile. A crash leaves some of them, or of one a part in `tmp/`.
+    /// For a store that was opened alone ([`Store::open_alone`]). A crash leaves some of them, or of one a part in `tmp/`.
     ///
     /// # Errors
     /// A directory that cannot be read, moved or removed.

@@ -6,7 +6,7 @@ use bedplate_contract::{
     Digest, frames::IndexError, signature::SignatureError, verity::SuperblockError,
 };
 
-use crate::{bundle::BundleError, disk::verity::VerityError, oci::OciError};
+use crate::{bundle::BundleError, disk::verity::VerityError, oci::OciError, sums::SumsError};
 
 /// What is not to be believed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum VerifyError {
     /// Bundles cannot be read.
     #[error(transparent)]
     Read(#[from] BundleError),
+    /// A file that is flashed or uploaded.
+    #[error(transparent)]
+    File(#[from] SumsError),
     /// A layout of something else.
     #[error("expected a bundle in `{}`, found none", .0.display())]
     NoBundle(PathBuf),

@@ -11,24 +11,33 @@ use crate::{
     sign::cosign,
 };
 
-/// Verifies the image of a layout.
-pub(super) fn verify(layout: &Layout, policy: &Policy) -> Result<Verified, VerifyError> {
+/// Verifies the image of a layout; also returns the digest of the list that was signed with it.
+pub(super) fn verify(
+    layout: &Layout,
+    policy: &Policy,
+) -> Result<(Verified, Option<Digest>), VerifyError> {
     let index = layout.index()?;
     let image = cosign::image(&index);
     let image = image.ok_or_else(|| VerifyError::NoImage(layout.path().to_owned()))?;
     let digest = oci::digest(image)?;
-    let signers = signers(layout, &digest, policy)?;
+    let signed = cosign::signed(layout, &digest, &policy.keys)?;
+    let signers = signers(&signed, &digest, policy)?;
     check_blobs(layout, image)?;
-    Ok(Verified {
+    let verified = Verified {
         title: format!("image {digest}"),
         signers,
         root_hash: None,
         expires: None,
-    })
+    };
+    Ok((verified, signed.sums))
 }
 
-fn signers(layout: &Layout, image: &Digest, policy: &Policy) -> Result<Vec<Digest>, VerifyError> {
-    let signers = cosign::signers(layout, image, &policy.keys)?;
+fn signers(
+    signed: &cosign::Signed<'_>,
+    image: &Digest,
+    policy: &Policy,
+) -> Result<Vec<Digest>, VerifyError> {
+    let signers = &signed.keys;
     match signers.len() >= policy.threshold.max(1) {
         true => Ok(signers.iter().map(|key| key.id()).collect()),
         false => Err(VerifyError::ImageSignatures {

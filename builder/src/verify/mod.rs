@@ -2,7 +2,8 @@
 //!
 //! Works on an output directory, a published tree or a tar of one. Nothing but the given keys is
 //! believed: signatures lead to the manifest, the manifest's digests to the content, and the content
-//! is put together again: frames → root image → hash tree → root hash, which the UKI must name.
+//! is put together again: frames → root image → hash tree → root hash, which the UKI must name. The disk and
+//! the other files of a build are those of the list that is signed with the image.
 
 mod bundle;
 mod error;
@@ -17,6 +18,7 @@ use crate::{
     bundle::{Stored, stored},
     oci::Layout,
     sign::{BUNDLE, OCI},
+    sums,
 };
 
 /// Whom to believe.
@@ -49,11 +51,28 @@ pub fn verify(path: &Path, policy: &Policy) -> Result<Vec<Verified>, VerifyError
     match path.join(BUNDLE).is_dir() {
         true => {
             let mut verified = tree(&path.join(BUNDLE), policy)?;
-            verified.push(image::verify(&Layout::open(&path.join(OCI))?, policy)?);
+            let (image, sums) = image::verify(&Layout::open(&path.join(OCI))?, policy)?;
+            let signers = image.signers.clone();
+            verified.push(image);
+            if let Some(sums) = sums {
+                verified.extend(files(path, &sums, &signers)?);
+            }
             Ok(verified)
         }
         false => tree(path, policy),
     }
+}
+
+/// Verifies the files that people flash or upload.
+fn files(path: &Path, list: &Digest, signers: &[Digest]) -> Result<Vec<Verified>, VerifyError> {
+    let names = sums::check(path, list)?.into_iter();
+    let verified = names.map(|title| Verified {
+        title,
+        signers: signers.to_vec(),
+        root_hash: None,
+        expires: None,
+    });
+    Ok(verified.collect())
 }
 
 /// Verifies every bundle of a layout.

@@ -11,9 +11,10 @@ use super::*;
 use crate::{
     publish::{self, Target, Unsigned},
     sign::{
-        SigningKey,
+        SignRequest, SigningKey,
         tests::{keys, output, sign},
     },
+    sums::SUMS,
 };
 
 fn policy(keys: &[&SigningKey], threshold: usize) -> Policy {
@@ -54,6 +55,45 @@ fn output_tree_and_file_verify_alike() {
     for path in [tree, file] {
         assert_eq!(verify(&path, &policy).unwrap(), verified[..1]);
     }
+}
+
+#[test]
+fn what_is_flashed_is_signed_and_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = output(directory.path(), "1.0");
+    let [a, _] = keys();
+    let names = ["disk.raw", "hello_1.0.efi"];
+    let list = names.map(|name| {
+        fs::write(out.join(name), name).unwrap();
+        format!("{} *{name}\n", Digest::of(name.as_bytes()).hex())
+    });
+    fs::write(out.join(SUMS), list.concat()).unwrap();
+    SignRequest::of(&out).unwrap().save(&out).unwrap();
+    sign(&out, &a);
+    let policy = policy(&[&a], 1);
+    let verified = verify(&out, &policy).unwrap();
+    assert_eq!(
+        verified[2..]
+            .iter()
+            .map(|v| v.title.as_str())
+            .collect::<Vec<_>>(),
+        names
+    );
+    for name in names {
+        fs::write(out.join(name), "changed").unwrap();
+        let text = words(&out, &policy);
+        assert!(
+            text.contains(name) && text.contains("was changed since it was built"),
+            "{text}"
+        );
+        fs::write(out.join(name), name).unwrap();
+    }
+    // Another list, with the digest of what was changed.
+    fs::write(out.join(SUMS), &list[0]).unwrap();
+    let text = words(&out, &policy);
+    assert!(text.contains("is not the list that was signed"), "{text}");
+    fs::remove_file(out.join(SUMS)).unwrap();
+    assert!(verify(&out, &policy).is_err());
 }
 
 #[test]

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::packages::{Entry, tar, write_deb};
+use crate::{
+    packages::{Entry, tar, write_deb},
+    skip::skip,
+};
 use bedplate::{
     definition::{self, Definition, SourceTree},
     host::HostPrograms,
@@ -75,7 +78,7 @@ impl Fixture {
     /// `None`, said aloud, where owners cannot be set and overlays not be mounted.
     pub fn new() -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root for owners and overlays");
+            skip("needs root for owners and overlays");
             return None;
         }
         let directory = tempfile::tempdir().unwrap();

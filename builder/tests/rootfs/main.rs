@@ -4,4 +4,6 @@ mod build;
 mod layer;
 mod packages;
 mod planted;
+#[path = "../support/skip.rs"]
+mod skip;
 mod unpack;
