@@ -191,8 +191,8 @@ fn check_root(scene: &Scene) -> Result<()> {
         "{page}"
     );
     let mounts = json!([
-        {"source": "/etc/page", "target": "/etc/page", "writable": false},
-        {"source": "/data", "target": "/var/lib/page", "writable": true},
+        {"source": "/etc/page", "target": "/etc/page", "writable": false, "executable": false},
+        {"source": "/data", "target": "/var/lib/page", "writable": true, "executable": false},
     ]);
     ensure!(page["mounts"] == mounts, "{page}");
     Ok(())

@@ -19,6 +19,7 @@ use bedplate_contract::{event::name, gpt::GptError, layout, meta::StateNote};
 use bedplate_sys::mount::{self, Mount, MountFlags};
 
 use crate::{
+    attend::attend,
     console,
     disk::{self, DiskError},
     meta::{Meta, MetaError},
@@ -369,15 +370,22 @@ fn mount_failed(device: &Path) -> impl FnOnce(io::Error) -> StateError {
     }
 }
 
+/// Mounts it, which replays its log: for as long as the disk gets something done. What a dead disk
+/// still does later is done in memory's place, and ends with the machine.
 fn mount_xfs(device: &Path) -> io::Result<()> {
-    let state = Mount {
-        source: device,
-        target: Path::new(layout::STATE_DIR),
-        kind: "xfs",
-        flags: MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME,
-        options: "",
+    let name = device.file_name().and_then(|name| name.to_str());
+    let source = device.to_owned();
+    let mount = move || {
+        let state = Mount {
+            source: &source,
+            target: Path::new(layout::STATE_DIR),
+            kind: "xfs",
+            flags: MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME,
+            options: "",
+        };
+        state.mount()
     };
-    state.mount()
+    attend(name, mount).unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
 fn mount_memory() -> Result<(), StateError> {

@@ -139,8 +139,7 @@ fn confined() -> Result<()> {
     ] {
         ensure!(text.contains(expected), "no `{expected}` in:\n{text}");
     }
-    let kept = fs::read_to_string(container.path("/state/logs/who.log"))?;
-    ensure!(kept.contains("COLOUR=green"), "{kept}");
+    container.log_with("who", "COLOUR=green")?;
     let log = fs::metadata(container.path("/state/logs/who.log"))?;
     let found = (log.uid(), log.gid(), log.mode() & 0o7777);
     ensure!(found == (0, 1000, 0o640), "{found:?}");
@@ -255,7 +254,7 @@ fn in_image() -> Result<()> {
     let is_end = |event: &Event| event.name == name::LOG && event.field("text") == Some("end");
     container.wait("end", |events| events.iter().find(|e| is_end(e)).cloned())?;
     container.wait_for(name::HEALTHY)?;
-    let text = fs::read_to_string(container.path("/state/logs/inside.log"))?;
+    let text = container.log_with("inside", "\nend\n")?;
     for expected in [
         "of the image\n",
         "of the appliance\n",
@@ -347,8 +346,10 @@ fn gate_check() -> Result<()> {
         check("lag", "exit 3", false),
     ];
     let container = Container::start(&appliance(vec![data]))?;
-    let failed = container.wait_for(name::CHECK_FAILED)?;
-    ensure!(failed.field("check") == Some("tables"), "{failed}");
+    // Both are asked at once, and answer in whatever order.
+    let of_tables =
+        |event: &&Event| event.name == name::CHECK_FAILED && event.field("check") == Some("tables");
+    let failed = container.wait("the check", |events| events.iter().find(of_tables).cloned())?;
     ensure!(
         failed.field("reason") == Some("exit status 1: no tables"),
         "{failed}"

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use bedplate_contract::{
     Appliance,
     control::{Reply, Request, ServiceStatus, Status},
@@ -117,6 +117,19 @@ impl Container {
         self.wait(name, |events| {
             events.iter().find(|e| e.name == name).cloned()
         })
+    }
+
+    /// The log of a service on the disk, once `last` is in it: it is written beside everything else.
+    pub fn log_with(&self, service: &str, last: &str) -> Result<String> {
+        let path = self.path(&format!("/state/logs/{service}.log"));
+        let end = Instant::now() + PATIENCE;
+        let mut text = String::new();
+        while Instant::now() < end && !text.contains(last) {
+            thread::sleep(Duration::from_millis(20));
+            text = fs::read_to_string(&path).unwrap_or_default();
+        }
+        ensure!(text.contains(last), "no `{last}` in:\n{text}");
+        Ok(text)
     }
 
     pub fn ask(&self, request: &Request) -> Result<Reply> {

@@ -65,11 +65,24 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Compiles all targets for whoever changes a parser: what nobody builds rots.
+/// Whether the lock of the targets, which are a workspace of their own, still fits the product.
 ///
 /// # Errors
-/// One that does not compile.
-pub fn build() -> Result<()> {
+/// It does not: `cargo update --workspace` in `tests/fuzz` makes it.
+pub fn check_lock() -> Result<()> {
+    let place = [
+        "--manifest-path",
+        "tests/fuzz/Cargo.toml",
+        "--format-version",
+        "1",
+    ];
+    let locked = cargo::output(&[&["metadata", "--locked"], &place[..]].concat());
+    locked
+        .context("the lock of tests/fuzz is out of date")
+        .map(drop)
+}
+
+fn build() -> Result<()> {
     let manifest = [
         "--manifest-path",
         "tests/fuzz/Cargo.toml",

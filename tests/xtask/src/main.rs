@@ -49,5 +49,6 @@ fn main() -> Result<()> {
 fn check() -> Result<()> {
     cargo::run(&["fmt", "--check"])?;
     cargo::run(&["clippy", "--workspace", "--all-targets", "--locked"])?;
+    fuzz::check_lock()?;
     licences::check()
 }
