@@ -326,6 +326,8 @@ fn replace(fresh: Scratch, out: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o755))?;
     let old = Scratch::new_in(parent(out), OLD)?;
+    // Of two builds of one image each puts its output there whole, one after the other.
+    let _alone = store::lock_directory(parent(out))?;
     if out.exists() {
         fs::rename(out, old.path().join("output"))?;
     }
@@ -336,4 +338,31 @@ fn replace(fresh: Scratch, out: &Path) -> io::Result<()> {
 fn parent(out: &Path) -> &Path {
     let parent = out.parent().filter(|path| !path.as_os_str().is_empty());
     parent.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn builds_of_one_image_put_their_outputs_there_one_after_the_other() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("1.0.0");
+        let publish = || {
+            for _ in 0..50 {
+                let fresh = Scratch::new_in(place.path(), FRESH).unwrap();
+                fs::write(fresh.path().join("disk.raw"), "disk").unwrap();
+                replace(fresh, &out).unwrap();
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(publish);
+            }
+        });
+        assert!(out.join("disk.raw").exists());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1);
+    }
 }

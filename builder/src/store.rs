@@ -22,7 +22,7 @@ use bedplate_contract::Digest;
 use self::usage::Use;
 use crate::disk::output;
 
-pub use self::scratch::{Scratch, sweep};
+pub use self::scratch::{Scratch, lock_directory, sweep};
 
 /// What the names of scratch directories start with.
 const SCRATCH: &str = ".tmp";

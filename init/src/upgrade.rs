@@ -58,7 +58,8 @@ impl Upgrade {
                 ..Identity::default()
             },
             network: Net::Parents,
-            filter: Some(Filter::new(&[Group::Mount])),
+            // The ESP is mounted where nobody else sees it: in a namespace of its own.
+            filter: Some(Filter::new(&[Group::Mount, Group::Namespaces])),
             limits: Limits::default(),
             cgroup,
             output: Some(writer),

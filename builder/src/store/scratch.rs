@@ -25,9 +25,9 @@ impl Scratch {
     /// # Errors
     /// `parent` cannot be locked or written.
     pub fn new_in(parent: &Path, prefix: &str) -> io::Result<Self> {
-        let _nobody_sweeps = locked(parent)?;
+        let _nobody_sweeps = lock_directory(parent)?;
         let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
-        let held = locked(directory.path())?;
+        let held = lock_directory(directory.path())?;
         Ok(Self {
             directory,
             _held: held,
@@ -59,7 +59,7 @@ impl Scratch {
 /// # Errors
 /// `parent` cannot be locked or listed.
 pub fn sweep(parent: &Path, prefix: &str) -> io::Result<()> {
-    let _nobody_makes = locked(parent)?;
+    let _nobody_makes = lock_directory(parent)?;
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
         let ours = entry
@@ -78,7 +78,11 @@ fn is_abandoned(path: &Path) -> bool {
     File::open(path).is_ok_and(|directory| directory.try_lock().is_ok())
 }
 
-fn locked(path: &Path) -> io::Result<File> {
+/// Locks a directory (flock(2)) until what is returned is dropped; waits for whoever holds it.
+///
+/// # Errors
+/// As open(2) and flock(2).
+pub fn lock_directory(path: &Path) -> io::Result<File> {
     let directory = File::open(path)?;
     directory.lock()?;
     Ok(directory)
