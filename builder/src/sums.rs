@@ -17,6 +17,8 @@ use crate::{
 
 /// File name of the list in an output directory.
 pub const SUMS: &str = "SHA256SUMS";
+/// How the names of artifacts end.
+const FLASHED: [&str; 4] = ["raw", "erofs", "verity", "efi"];
 /// Most bytes of a list that is read.
 const MOST: u64 = 1 << 20;
 
@@ -75,6 +77,17 @@ pub fn digest(directory: &Path) -> io::Result<Option<Digest>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Whether `directory` has a list, or files that one must vouch for: bundle and image may be passed on
+/// without them, but no disk without its list.
+pub fn covers(directory: &Path) -> bool {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names = files.map(|file| file.file_name());
+    names.any(|name| {
+        let kind = Path::new(&name).extension();
+        name == SUMS || kind.is_some_and(|kind| FLASHED.iter().any(|flashed| kind == *flashed))
+    })
 }
 
 /// Checks every file of the list in `directory`, whose digest is `signed`; returns their names.
