@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, convert::Infallible, fs, io, path::Path, rc::Rc
 
 use bedplate_contract::{
     Appliance, Digest, SchemaVersion,
-    appliance::{self, Enforce, Gate, NetworkMode},
+    appliance::{self, Enforce, Gate, NetworkMode, OnFailure},
     control::BootReport,
     layout,
     meta::Outcome,
@@ -196,7 +196,9 @@ fn prepare_machine(appliance: &Appliance, ground: &mut Ground, story: &mut Story
         story.phase("address", || network.wait(NETWORK));
         facts.addressed = network.is_settled();
     }
-    if let (Some(meta), Some(root)) = (&ground.meta, ground.root()) {
+    // Two MiB of reports, for those alone that ask for it.
+    let restarts_count = matches!(appliance.gate.on_failure, OnFailure::Restart { .. });
+    if let (true, Some(meta), Some(root)) = (restarts_count, &ground.meta, ground.root()) {
         facts.restarts = restarts(meta, root);
     }
     facts
