@@ -6,6 +6,7 @@
 mod appliance;
 mod cases;
 mod escape;
+mod gate;
 mod gpu;
 mod root;
 mod service;
