@@ -38,7 +38,7 @@ impl SourceArguments {
     }
 
     /// The sources on this host, and those of the images that `image` names.
-    pub fn sources_for(&self, image: &ImageArguments) -> Result<Sources> {
+    fn sources_for(&self, image: &ImageArguments) -> Result<Sources> {
         Ok(Sources {
             images: image.origins()?,
             ..self.sources()?

@@ -213,7 +213,8 @@ impl Tree {
         .map_err(|e| fail("make the hard link", path, e))
     }
 
-    /// What is at `path`, a link itself; `None` when nothing is.
+    /// What is at `path`, a link itself; `None` when nothing is. Makes the directories on the way, as all that
+    /// writes does; [`Self::look`] does not.
     ///
     /// # Errors
     /// A system call fails.
